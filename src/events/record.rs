@@ -1,0 +1,116 @@
+//! What is recorded of one request.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use time::OffsetDateTime;
+
+use crate::model::MacAddr;
+
+/// The record of one request, or of one connection that never came to a request. Holds no body and no secret.
+#[derive(Debug, Clone)]
+pub struct Event {
+    pub time: OffsetDateTime,
+    pub kind: Kind,
+    /// The listener's name.
+    pub listener: Arc<str>,
+    pub peer: SocketAddr,
+    /// Empty for a connection that sent no request.
+    pub method: String,
+    /// Path and query as they were sent, cut at [`TEXT_LIMIT`].
+    pub target: String,
+    /// The status answered; 0 where no answer was sent.
+    pub status: u16,
+    /// Bytes of the answer's body.
+    pub bytes: u64,
+    pub duration: Duration,
+    /// `TLSv1.3`, none over plain HTTP.
+    pub tls_version: Option<&'static str>,
+    pub tls_cipher: Option<String>,
+    /// The client certificate's subject, `OU=…, L=…, ST=…`; also of one that did not verify.
+    pub certificate: Option<String>,
+    /// As it was sent, cut at [`TEXT_LIMIT`].
+    pub user_agent: Option<String>,
+    /// What the packs read from the User-Agent, and from the certificate where that is silent.
+    pub vendor: Option<String>,
+    pub model: Option<String>,
+    pub firmware: Option<String>,
+    /// The device whose file was asked for, if there is one.
+    pub device: Option<MacAddr>,
+    /// The MAC that was asked for, whether there is such a device or not.
+    pub asked_mac: Option<MacAddr>,
+    /// `pack/file`, or `static` for a folder.
+    pub file: Option<String>,
+    /// The generation that answered, counted from 1.
+    pub generation: u64,
+    /// `gzip`, `aes-256-cbc`, `gzip+aes128gcm`, …; none for a plain body.
+    pub encoding: Option<&'static str>,
+    pub outcome: Outcome,
+    /// Why it was refused or failed, in words for the operator. Never sent to the phone.
+    pub reason: Option<String>,
+    /// Things worth a look in a request that was served: a User-Agent that contradicts the record, an expired certificate.
+    pub flags: Vec<Flag>,
+}
+
+/// Longest raw text of the outside that an event keeps, in bytes.
+pub const TEXT_LIMIT: usize = 512;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    Resync,
+    /// A request for a folder of static files.
+    Static,
+    /// A connection that ended before any request: a failed handshake, a timeout, garbage.
+    Connection,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    Served,
+    /// The phone asked conditionally and has it already.
+    NotModified,
+    Refused(Refusal),
+    /// The profile could not be made: a 500 and an empty body.
+    Failed,
+    /// The connection ended before the answer was written, or before a request came.
+    Aborted,
+}
+
+/// Why a request was refused. All look the same from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Refusal {
+    /// No pack and no folder answers to the path.
+    UnknownPath,
+    /// The method is neither GET nor HEAD.
+    Method,
+    UnknownDevice,
+    /// The device's pack has no such file, or not for its model.
+    NotForModel,
+    /// None of the device's access rules held.
+    NoProof,
+    /// A valid certificate of another phone.
+    WrongCertificate,
+    /// The static file is not there.
+    NoFile,
+    /// The request itself is malformed.
+    BadRequest,
+    /// Too much at a time.
+    Overload,
+    /// The TLS handshake failed.
+    Handshake,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Flag {
+    /// The User-Agent names another model than the record.
+    ModelDiffers,
+    /// The User-Agent or certificate names another MAC than the one asked for.
+    MacDiffers,
+    /// The User-Agent or certificate names another serial number than the record.
+    SerialDiffers,
+    /// The client certificate is expired or not yet valid, and the listener allows that.
+    CertificateDates,
+    /// The client certificate is not made for client authentication, and the listener allows that.
+    CertificatePurpose,
+}

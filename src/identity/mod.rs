@@ -1,0 +1,5 @@
+//! Who is asking: evidence from certificate and User-Agent, and whether it opens the file.
+
+mod subject;
+
+pub use subject::{ParseSubjectError, Subject};

@@ -1,0 +1,13 @@
+//! resyncd: the provisioning file server for SIP phones.
+//!
+//! The modules point one way: `cli` → {`tls`, `http`} → `resync` → {`identity`, `packs`, `settings`, `render`, `delivery`, `store`,
+//! `events`} → {`model`, `document`}. ARCHITECTURE.md has the map.
+
+pub mod cli;
+pub mod config;
+pub mod document;
+pub mod events;
+pub mod identity;
+pub mod model;
+pub mod resync;
+pub mod settings;

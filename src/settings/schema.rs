@@ -1,0 +1,332 @@
+//! Every setting there is: its name, its kind, and what it means. Layers are checked against this table, templates get
+//! every name of it, and docs/settings.md is written from it.
+
+/// What a setting's value may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Any text.
+    Text,
+    /// A text that no one may read: given as text, `{ env }`, `{ file }`, `{ hex }` or `{ base64url }`.
+    Secret,
+    Bool,
+    /// A whole number within these bounds.
+    Integer(i64, i64),
+    /// One of these words.
+    Choice(&'static [&'static str]),
+    /// A list of texts.
+    Texts,
+    /// A list of words, each one of these.
+    Choices(&'static [&'static str]),
+    /// An IANA time zone name, `Europe/Vienna`.
+    TimeZone,
+    /// A list of networks, `192.0.2.0/24` or `2001:db8::/32`.
+    Networks,
+    /// Seconds, or a schedule as phones take it: `3600`, `"3600+600"`, `"1800,3600,7200"`.
+    Schedule,
+    /// An absolute http(s) URL without a slash at its end.
+    BaseUrl,
+}
+
+/// One setting of a section.
+#[derive(Debug)]
+pub struct Setting {
+    pub name: &'static str,
+    pub kind: Kind,
+    pub about: &'static str,
+}
+
+/// How a section is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// `[section]` with the settings listed.
+    Table,
+    /// `[section.N]`, N counted from 1, each with the settings listed.
+    Numbered,
+    /// `[params]`: the phone's own names; values are checked against the pack's parameter list.
+    Params,
+    /// `[vars]`: any names and values, for the operator's own templates.
+    Free,
+}
+
+/// One section of the settings tree.
+#[derive(Debug)]
+pub struct Section {
+    pub name: &'static str,
+    pub shape: Shape,
+    pub about: &'static str,
+    pub settings: &'static [Setting],
+}
+
+const fn setting(name: &'static str, kind: Kind, about: &'static str) -> Setting {
+    Setting { name, kind, about }
+}
+
+use Kind::{BaseUrl, Bool, Choice, Choices, Integer, Networks, Schedule, Secret, Text, Texts, TimeZone};
+
+const SECONDS: Kind = Integer(0, 31_536_000);
+const PORT: Kind = Integer(1, 65_535);
+
+/// The settings that stand at the top of a file, outside every section.
+pub const TOP: &[Setting] = &[
+    setting(
+        "model",
+        Text,
+        "The phone's model, by its name or an alias in a pack (`resyncd packs` lists them). Decides the pack. Only in a device's own layer.",
+    ),
+    setting(
+        "group",
+        Text,
+        "The group that the device belongs to: `profiles/groups/<name>.toml`. Only in a device's own layer.",
+    ),
+    setting("serial", Text, "The serial number, for phones that name themselves by it. Only in a device's own layer."),
+    setting("parent", Text, "In a group's file: the group that this one lies within."),
+    setting(
+        "unset",
+        Texts,
+        "Dotted names of settings, or whole sections, that this layer takes away from the layers below: `[\"params.Foo\", \"lines.2\"]`.",
+    ),
+];
+
+/// All sections, in the order in which the docs tell of them.
+pub const SECTIONS: &[Section] = &[
+    Section {
+        name: "lines",
+        shape: Shape::Numbered,
+        about: "The SIP accounts, one table per line of the phone.",
+        settings: &[
+            setting("enabled", Bool, "Whether the phone registers this line. Unset: true if the line has a `user`."),
+            setting("user", Text, "The SIP user: the part before the @."),
+            setting("auth_user", Text, "The user name for SIP authentication. Unset: `user`."),
+            setting("password", Secret, "The SIP password."),
+            setting("realm", Text, "The SIP realm, where the phone has to be told."),
+            setting("display_name", Text, "The caller's name as others see it."),
+            setting("label", Text, "What the phone's own display calls the line. Unset: `display_name`, else `user`."),
+            setting("proxy", Text, "The SIP proxy or registrar: host or host:port."),
+            setting("outbound_proxy", Text, "Where requests are sent instead of to `proxy`."),
+            setting("backup_proxy", Text, "The proxy to fall back to."),
+            setting("transport", Choice(&["udp", "tcp", "tls"]), "How SIP is carried."),
+            setting("port", PORT, "The phone's own SIP port of this line."),
+            setting("expires", Integer(10, 86_400), "Seconds between registrations."),
+            setting("register", Bool, "Whether to register at all; false for a trunk by address."),
+            setting("voicemail", Text, "The number that the message button dials."),
+            setting("voicemail_subscribe", Bool, "Whether to subscribe to message-waiting notifications."),
+            setting(
+                "codecs",
+                Choices(&["pcmu", "pcma", "g722", "g722.2", "g726-32", "g729a", "ilbc", "opus"]),
+                "Codecs, the preferred first.",
+            ),
+            setting("dtmf", Choice(&["auto", "rfc2833", "info", "inband"]), "How digits are sent during a call."),
+            setting("srtp", Choice(&["off", "optional", "required"]), "Encryption of media."),
+            setting("dial_plan", Text, "The dial plan in the phone's own grammar."),
+            setting("nat_keepalive", Bool, "Whether to keep a NAT binding open."),
+            setting("call_waiting", Bool, "Whether a second call rings through."),
+            setting("shared", Bool, "Whether the line is shared with other phones (SLA, BLA)."),
+        ],
+    },
+    Section {
+        name: "keys",
+        shape: Shape::Numbered,
+        about: "The programmable keys, one table per key.",
+        settings: &[
+            setting(
+                "type",
+                Choice(&["none", "line", "blf", "speed-dial", "park", "pickup", "intercom", "url"]),
+                "What the key does.",
+            ),
+            setting("label", Text, "What the display shows beside it."),
+            setting("value", Text, "The number, extension or URL that it works on."),
+            setting("line", Integer(1, 99), "The line that it works with. Unset: 1."),
+            setting("pickup", Text, "The code dialled before the extension to pick up its call (`blf`)."),
+        ],
+    },
+    Section {
+        name: "provisioning",
+        shape: Shape::Table,
+        about: "How the phone comes back to this server.",
+        settings: &[
+            setting("url", BaseUrl, "Where phones reach this server: `https://prov.example.com`."),
+            setting(
+                "enabled",
+                Bool,
+                "False switches provisioning off on the phone: it will not come back. Unset: true.",
+            ),
+            setting("interval", Schedule, "Seconds between periodic resyncs."),
+            setting(
+                "random_delay",
+                Integer(0, 65_535),
+                "Up to so many seconds are waited after power-up, so that a power cut does not bring all phones at once.",
+            ),
+            setting("error_retry", Schedule, "Seconds until a failed resync is tried again."),
+            setting("on_reset", Bool, "Whether to resync after every reboot."),
+            setting("at", Text, "A time of day, `HHMM`, to resync at instead of periodically."),
+            setting("at_random_delay", Integer(0, 65_535), "Up to so many seconds are waited after `at`."),
+            setting("from_sip", Bool, "Whether a SIP NOTIFY may ask for a resync."),
+        ],
+    },
+    Section {
+        name: "delivery",
+        shape: Shape::Table,
+        about: "How the profile is packed for the way: gzip first, then encryption.",
+        settings: &[
+            setting("gzip", Bool, "Whether to send a gzip file."),
+            setting(
+                "encryption",
+                Choice(&["none", "aes-256-cbc", "aes128gcm"]),
+                "`aes-256-cbc` as `openssl enc` writes it, or `aes128gcm` of RFC 8188.",
+            ),
+            setting("key", Secret, "The passphrase (aes-256-cbc) or the input keying material (aes128gcm)."),
+            setting(
+                "digest",
+                Choice(&["md5", "sha256", "pbkdf2"]),
+                "How aes-256-cbc derives key and IV from the passphrase. Unset: md5, as the phones' guides were tested with.",
+            ),
+            setting("iterations", Integer(1, 10_000_000), "Rounds of pbkdf2. Unset: 10000, as `openssl enc`."),
+            setting("record_size", Integer(18, 1_048_576), "Bytes per record of aes128gcm. Unset: 4096."),
+            setting("key_id", Text, "The keyid of aes128gcm, up to 255 bytes. Unset: empty."),
+        ],
+    },
+    Section {
+        name: "access",
+        shape: Shape::Table,
+        about: "Which proofs open this device's files. Any one that holds suffices; with none, nothing is handed out.",
+        settings: &[
+            setting("certificate", Bool, "A verified client certificate that names this device."),
+            setting("password", Bool, "HTTP authentication with this device's own credentials."),
+            setting("token", Bool, "An unguessable part of the URL."),
+            setting("encrypted", Bool, "Anyone may fetch files that are encrypted with this device's own key."),
+            setting("networks", Networks, "Anyone in these networks may fetch: a staging LAN."),
+        ],
+    },
+    Section {
+        name: "credentials",
+        shape: Shape::Table,
+        about: "This device's own user and password, for `access.password`.",
+        settings: &[setting("user", Text, "The user name."), setting("password", Secret, "The password.")],
+    },
+    Section {
+        name: "admin",
+        shape: Shape::Table,
+        about: "The phone's own web pages and menus.",
+        settings: &[
+            setting("password", Secret, "The administrator's password."),
+            setting("user_password", Secret, "The user's password."),
+            setting("web", Bool, "Whether the phone's web pages are on."),
+            setting("web_tls", Bool, "Whether they are served over HTTPS."),
+        ],
+    },
+    Section {
+        name: "time",
+        shape: Shape::Table,
+        about: "Clock and calendar. Offset and daylight saving rule are derived from the zone.",
+        settings: &[
+            setting("zone", TimeZone, "The IANA time zone: `America/Chicago`."),
+            setting("ntp", Texts, "NTP servers, the preferred first."),
+            setting("dst", Bool, "False ignores the zone's daylight saving time. Unset: true."),
+            setting("clock", Choice(&["12h", "24h"]), "How the time is shown."),
+            setting("date", Choice(&["dmy", "mdy", "ymd"]), "How the date is shown."),
+        ],
+    },
+    Section {
+        name: "locale",
+        shape: Shape::Table,
+        about: "Language and telephone customs.",
+        settings: &[
+            setting("language", Text, "The display's language by its tag: `en-US`, `de`."),
+            setting("country", Text, "The country whose tones are played, by its two letters: `US`."),
+        ],
+    },
+    Section {
+        name: "network",
+        shape: Shape::Table,
+        about: "The network that the phone stands in.",
+        settings: &[
+            setting("vlan", Integer(0, 4_094), "The VLAN of the phone's own packets; 0 for none."),
+            setting("vlan_priority", Integer(0, 7), "Their 802.1p priority."),
+            setting("pc_vlan", Integer(0, 4_094), "The VLAN of the PC port; 0 for none."),
+            setting("lldp", Bool, "LLDP-MED."),
+            setting("cdp", Bool, "Cisco Discovery Protocol."),
+            setting("hostname", Text, "The phone's host name."),
+            setting("domain", Text, "The domain that it lies in."),
+            setting("dns", Texts, "Name servers, if not by DHCP."),
+            setting("dscp_sip", Integer(0, 63), "DSCP of signalling."),
+            setting("dscp_rtp", Integer(0, 63), "DSCP of media."),
+            setting("rtp_port_min", PORT, "The lowest RTP port."),
+            setting("rtp_port_max", PORT, "The highest RTP port."),
+            setting("stun", Text, "The STUN server: host or host:port."),
+        ],
+    },
+    Section {
+        name: "syslog",
+        shape: Shape::Table,
+        about: "Where the phone sends its own log.",
+        settings: &[
+            setting("server", Text, "Host or address."),
+            setting("port", PORT, "UDP port. Unset: 514."),
+            setting("level", Choice(&["error", "warning", "info", "debug"]), "How much is sent."),
+        ],
+    },
+    Section {
+        name: "firmware",
+        shape: Shape::Table,
+        about: "Which firmware the phone should run.",
+        settings: &[
+            setting("enabled", Bool, "Whether the phone may upgrade itself."),
+            setting("version", Text, "The version wanted, as the phone's User-Agent writes it."),
+            setting("url", Text, "Where the image is: a URL, or a path on this server."),
+            setting("error_retry", Schedule, "Seconds until a failed upgrade is tried again."),
+        ],
+    },
+    Section {
+        name: "report",
+        shape: Shape::Table,
+        about: "What the phone tells of its own configuration.",
+        settings: &[
+            setting("url", Text, "Where reports are sent: a URL, or a path on this server."),
+            setting("enabled", Bool, "Whether reports are sent. Unset: true if there is a `url`."),
+            setting("method", Choice(&["post", "put"]), "How reports are sent."),
+        ],
+    },
+    Section {
+        name: "acs",
+        shape: Shape::Table,
+        about: "The TR-069 server that manages the phone.",
+        settings: &[
+            setting("url", Text, "The ACS's URL."),
+            setting("enabled", Bool, "Whether the phone speaks TR-069. Unset: true if there is a `url`."),
+            setting("user", Text, "The phone's user name at the ACS."),
+            setting("password", Secret, "The phone's password at the ACS."),
+            setting("interval", SECONDS, "Seconds between periodic informs."),
+            setting("connection_user", Text, "The ACS's user name at the phone."),
+            setting("connection_password", Secret, "The ACS's password at the phone."),
+            setting("connection_port", PORT, "The port on which the phone hears connection requests."),
+            setting("connection_path", Text, "The path of connection requests."),
+            setting("trusted_certificates", Text, "URL of the certificates by which the phone knows the ACS."),
+            setting("private_key", Text, "URL of the phone's private key and certificate."),
+            setting("authenticate_server", Bool, "Whether the phone checks the ACS's certificate."),
+        ],
+    },
+    Section {
+        name: "params",
+        shape: Shape::Params,
+        about: "The phone's own parameters by their own names. They win over what the pack derives: `Time_Zone = \"GMT-06:00\"`, or `{ value = \"GMT-06:00\", access = \"ro\" }`, or a secret reference.",
+        settings: &[],
+    },
+    Section {
+        name: "vars",
+        shape: Shape::Free,
+        about: "Names and values of the operator's own, for own templates.",
+        settings: &[],
+    },
+];
+
+/// The section of that name.
+pub fn section(name: &str) -> Option<&'static Section> {
+    SECTIONS.iter().find(|section| section.name == name)
+}
+
+impl Section {
+    /// The setting of that name.
+    pub fn setting(&self, name: &str) -> Option<&'static Setting> {
+        self.settings.iter().find(|setting| setting.name == name)
+    }
+}

@@ -1,0 +1,27 @@
+//! What several test modules share.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+/// The program under test, as the user runs it.
+pub fn resyncd() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_resyncd"))
+}
+
+/// A program that plays a phone or an operator (`openssl`, `curl`). Where it isn't installed the test says so and ends,
+/// except in CI, where it has to be there.
+pub fn program(name: &str) -> Option<Command> {
+    let found = std::env::var_os("PATH")
+        .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(name).is_file()));
+    if found {
+        return Some(Command::new(name));
+    }
+    assert!(std::env::var_os("CI").is_none(), "{name} is not installed, and CI has to have it");
+    eprintln!("SKIPPED: {name} is not installed");
+    None
+}
+
+/// The project's own folder.
+pub fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
