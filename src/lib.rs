@@ -9,5 +9,7 @@ pub mod document;
 pub mod events;
 pub mod identity;
 pub mod model;
+pub mod packs;
+pub mod render;
 pub mod resync;
 pub mod settings;

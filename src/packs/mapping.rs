@@ -1,0 +1,295 @@
+//! `mapping.toml`: which expression makes which of the phone's own parameters.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+use std::sync::Arc;
+
+use super::manifest::{Model, Models};
+use super::parameters::ParameterList;
+use super::reads::{Scope, reads};
+use crate::document::{DeValue, Document, Problem, Problems, Reader, nearest};
+
+/// One parameter's expression.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// As mapping.toml has it, `Proxy_{n}_`.
+    pub pattern: String,
+    /// A Tera template.
+    pub expression: String,
+    /// The line of mapping.toml.
+    pub line: u32,
+    /// Dotted names of the settings that the expression reads, `lines.{n}.proxy`.
+    pub reads: Vec<String>,
+    /// The parameter's name for n = 1, 2, …; none where there is no such. One name, the first, for what is made once.
+    pub names: Vec<Option<Arc<str>>>,
+}
+
+/// The expressions for the models of one family, each list in the order in which it is written.
+#[derive(Debug, Clone, Default)]
+pub struct Expressions {
+    pub once: Vec<Entry>,
+    pub line: Vec<Entry>,
+    pub key: Vec<Entry>,
+}
+
+impl Expressions {
+    /// Every entry, whichever scope it stands in.
+    pub fn iter(&self) -> impl Iterator<Item = &Entry> {
+        self.once.iter().chain(&self.line).chain(&self.key)
+    }
+}
+
+/// One mapping file.
+#[derive(Debug, Clone)]
+pub struct Mapping {
+    /// The file, as messages name it.
+    pub source: Arc<Path>,
+    families: HashMap<String, Expressions>,
+}
+
+impl Mapping {
+    /// The expressions for a family's models.
+    pub fn of_family(&self, family: &str) -> Option<&Expressions> {
+        self.families.get(family)
+    }
+
+    pub fn families(&self) -> impl Iterator<Item = (&str, &Expressions)> {
+        self.families.iter().map(|(name, found)| (name.as_str(), found))
+    }
+
+    pub fn read(path: &Path, models: &Models, parameters: &ParameterList) -> Result<Self, Problems> {
+        let document = Document::read(path)?;
+        let table = document.parse()?;
+        let problems = RefCell::new(Problems::default());
+        let reader = Reader::new(&document, &table, &problems);
+        let families = families(&models.list);
+        let names = reader.table("names").map(|table| per_family(table, &families, Names::read)).unwrap_or_default();
+        let written =
+            reader.table("parameters").map(|table| per_family(table, &families, Written::read)).unwrap_or_default();
+        reader.finish();
+        let mut mapping = Self { source: document.path().clone(), families: HashMap::new() };
+        let mut found = Problems::default();
+        for family in &families {
+            let mut building = Building {
+                models: models.list.iter().filter(|model| model.family == *family).collect(),
+                names: [names.get(""), names.get(family)].into_iter().flatten().collect(),
+                parameters,
+                source: &mapping.source,
+                problems: &mut found,
+            };
+            let mut expressions = Expressions::default();
+            for written in [written.get(""), written.get(family)].into_iter().flatten() {
+                building.add(&mut expressions.once, &written.once, Scope::Once);
+                building.add(&mut expressions.line, &written.line, Scope::Line);
+                building.add(&mut expressions.key, &written.key, Scope::Key);
+            }
+            mapping.families.insert(family.clone(), expressions);
+        }
+        let mut problems = problems.into_inner();
+        for problem in found {
+            // What is common to all families is wrong once, not once a family.
+            if !problems.iter().any(|known| *known == problem) {
+                problems.push(problem);
+            }
+        }
+        problems.into_result(mapping)
+    }
+}
+
+fn families(models: &[Model]) -> Vec<String> {
+    let mut families: Vec<String> = models.iter().map(|model| model.family.clone()).collect();
+    families.sort_unstable();
+    families.dedup();
+    families
+}
+
+/// A table's own content under "", and that of each `family.NAME` in it under the family's name.
+fn per_family<T>(table: Reader<'_>, families: &[String], read: impl Fn(&Reader<'_>) -> T) -> HashMap<String, T> {
+    let mut found = HashMap::new();
+    if let Some(nested) = table.table("family") {
+        for (name, _) in nested.entries() {
+            if !families.iter().any(|family| family == name) {
+                let help =
+                    nearest(name, families.iter().map(String::as_str)).map(|name| format!("did you mean \"{name}\"?"));
+                nested.problem(name, "no model is of this family", help);
+            }
+            if let Some(own) = nested.table(name) {
+                found.insert(name.to_owned(), read(&own));
+            }
+        }
+    }
+    found.insert(String::new(), read(&table));
+    found
+}
+
+/// Further placeholders of names: for each scope and name, one value per n.
+#[derive(Debug, Default)]
+struct Names {
+    line: BTreeMap<String, Vec<String>>,
+    key: BTreeMap<String, Vec<String>>,
+}
+
+impl Names {
+    fn read(table: &Reader<'_>) -> Self {
+        Self { line: Self::scope(table, "line"), key: Self::scope(table, "key") }
+    }
+
+    fn scope(table: &Reader<'_>, scope: &str) -> BTreeMap<String, Vec<String>> {
+        let mut names = BTreeMap::new();
+        let Some(table) = table.table(scope) else { return names };
+        for (name, found) in table.entries() {
+            let DeValue::Array(items) = found.value else {
+                table.problem(name, "must be a list: one value per n", None);
+                continue;
+            };
+            let values = items.iter().map(|item| match item.get_ref() {
+                DeValue::String(text) => text.to_string(),
+                DeValue::Integer(number) => number.as_str().to_owned(),
+                _ => {
+                    table.problem(name, "holds something that is neither a number nor a text", None);
+                    String::new()
+                }
+            });
+            names.insert(name.to_owned(), values.collect());
+        }
+        names
+    }
+}
+
+struct WrittenEntry {
+    pattern: String,
+    expression: String,
+    line: u32,
+}
+
+/// Expressions as the file has them.
+#[derive(Default)]
+struct Written {
+    once: Vec<WrittenEntry>,
+    line: Vec<WrittenEntry>,
+    key: Vec<WrittenEntry>,
+}
+
+impl Written {
+    fn read(table: &Reader<'_>) -> Self {
+        let mut written = Self::default();
+        if let Some(each) = table.table("each") {
+            written.line = each.table("line").map(|scope| Self::scope(&scope)).unwrap_or_default();
+            written.key = each.table("key").map(|scope| Self::scope(&scope)).unwrap_or_default();
+            each.finish();
+        }
+        written.once = Self::scope(table);
+        written
+    }
+
+    fn scope(table: &Reader<'_>) -> Vec<WrittenEntry> {
+        let mut entries = Vec::new();
+        for (pattern, found) in table.entries() {
+            if matches!((pattern, found.value), ("each" | "family", DeValue::Table(_))) {
+                continue;
+            }
+            if let Some(expression) = table.text(pattern) {
+                entries.push(WrittenEntry { pattern: pattern.to_owned(), expression, line: found.line });
+            }
+        }
+        entries
+    }
+}
+
+/// Turns what is written into the entries of one family.
+struct Building<'b> {
+    models: Vec<&'b Model>,
+    names: Vec<&'b Names>,
+    parameters: &'b ParameterList,
+    source: &'b Arc<Path>,
+    problems: &'b mut Problems,
+}
+
+impl Building<'_> {
+    /// Adds entries; one for a name that is already there takes its place.
+    fn add(&mut self, entries: &mut Vec<Entry>, written: &[WrittenEntry], scope: Scope) {
+        for entry in written {
+            let entry = self.entry(entry, scope);
+            match entries.iter_mut().find(|other| other.pattern == entry.pattern) {
+                Some(other) => *other = entry,
+                None => entries.push(entry),
+            }
+        }
+    }
+
+    fn problem(&mut self, entry: &WrittenEntry, message: String, help: Option<String>) {
+        self.problems.push(Problem {
+            file: self.source.clone(),
+            line: Some(entry.line),
+            key: Some(entry.pattern.clone()),
+            message,
+            help,
+        });
+    }
+
+    fn entry(&mut self, written: &WrittenEntry, scope: Scope) -> Entry {
+        let count = match scope {
+            Scope::Once => 1,
+            Scope::Line => self.models.iter().map(|model| model.lines).max().unwrap_or(0),
+            Scope::Key => self.models.iter().map(|model| model.keys).max().unwrap_or(0),
+        };
+        let names: Vec<Option<Arc<str>>> = (1..=count).map(|n| self.name(&written.pattern, scope, n)).collect();
+        if names.iter().all(Option::is_none) && count > 0 && written.pattern.contains('{') && scope == Scope::Once {
+            self.problem(written, "has a placeholder outside of each.line and each.key".to_owned(), None);
+        }
+        if !self.parameters.open {
+            let unknown = names.iter().flatten().find(|name| self.parameters.get(name).is_none()).cloned();
+            if let Some(name) = unknown {
+                let help = nearest(&name, self.parameters.names()).map(|name| format!("did you mean \"{name}\"?"));
+                self.problem(
+                    written,
+                    format!("{name} is not in parameters.toml, which says that it is complete"),
+                    help,
+                );
+            }
+        }
+        let (reads, unknown) = reads(&written.expression, scope);
+        for (name, help) in unknown {
+            self.problem(written, format!("reads \"{name}\", which is no setting"), help);
+        }
+        Entry {
+            pattern: written.pattern.clone(),
+            expression: written.expression.clone(),
+            line: written.line,
+            reads,
+            names,
+        }
+    }
+
+    /// The name for one n, if all its placeholders have a value.
+    fn name(&self, pattern: &str, scope: Scope, n: u16) -> Option<Arc<str>> {
+        let mut name = String::new();
+        let mut rest = pattern;
+        while let Some((literal, after)) = rest.split_once('{') {
+            let (placeholder, after) = after.split_once('}')?;
+            name.push_str(literal);
+            match (placeholder, scope) {
+                (_, Scope::Once) => return None,
+                ("n", _) => name.push_str(&n.to_string()),
+                _ => name.push_str(self.named(placeholder, scope, n).filter(|value| !value.is_empty())?),
+            }
+            rest = after;
+        }
+        name.push_str(rest);
+        Some(name.into())
+    }
+
+    fn named(&self, placeholder: &str, scope: Scope, n: u16) -> Option<&str> {
+        // The family's own names stand last and win.
+        self.names
+            .iter()
+            .rev()
+            .find_map(|names| {
+                let table = if scope == Scope::Line { &names.line } else { &names.key };
+                table.get(placeholder)
+            })
+            .and_then(|values| values.get(usize::from(n).checked_sub(1)?))
+            .map(String::as_str)
+    }
+}

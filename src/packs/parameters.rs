@@ -1,0 +1,261 @@
+//! The parameters that a family's phones know: `parameters.toml`.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::path::Path;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use super::manifest::Model;
+use crate::document::{DeValue, Document, Problems, Reader};
+
+/// What a parameter's value may be, in the words of parameters.toml.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Type {
+    Bool,
+    Choice,
+    Unsigned,
+    Signed,
+    Decimal,
+    Time,
+    Ip,
+    Fqdn,
+    HostPort,
+    Url,
+    Port,
+    Phone,
+    PhoneTemplate,
+    StatusTemplate,
+    Text,
+    PowerLevel,
+    Cadence,
+    Frequency,
+    Tone,
+    DialPlan,
+    ProfileRule,
+    Condition,
+    Schedule,
+    HhMm,
+    MacroText,
+}
+
+impl FromStr for Type {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(match text {
+            "bool" => Self::Bool,
+            "choice" => Self::Choice,
+            "unsigned" => Self::Unsigned,
+            "signed" => Self::Signed,
+            "decimal" => Self::Decimal,
+            "time" => Self::Time,
+            "ip" => Self::Ip,
+            "fqdn" => Self::Fqdn,
+            "host-port" => Self::HostPort,
+            "url" => Self::Url,
+            "port" => Self::Port,
+            "phone" => Self::Phone,
+            "phone-template" => Self::PhoneTemplate,
+            "status-template" => Self::StatusTemplate,
+            "text" => Self::Text,
+            "power-level" => Self::PowerLevel,
+            "cadence" => Self::Cadence,
+            "frequency" => Self::Frequency,
+            "tone" => Self::Tone,
+            "dial-plan" => Self::DialPlan,
+            "profile-rule" => Self::ProfileRule,
+            "condition" => Self::Condition,
+            "schedule" => Self::Schedule,
+            "hhmm" => Self::HhMm,
+            "macro-text" => Self::MacroText,
+            other => return Err(format!("\"{other}\" is no type of a parameter")),
+        })
+    }
+}
+
+/// How a Bool is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BoolWords {
+    pub yes: Arc<str>,
+    pub no: Arc<str>,
+}
+
+/// One parameter, or one that repeats.
+#[derive(Debug, Clone)]
+pub struct Parameter {
+    /// As parameters.toml has it, `Proxy_{n}_`.
+    pub name: Arc<str>,
+    pub kind: Type,
+    pub choices: Vec<String>,
+    pub min: Option<i64>,
+    /// The largest number, or the most characters.
+    pub max: Option<i64>,
+    /// What a factory-new phone holds.
+    pub default: Option<String>,
+    /// The access that is written for it.
+    pub access: Option<Arc<str>>,
+    pub secret: bool,
+    pub bool_words: Option<BoolWords>,
+    /// Models or families that have it; empty: all.
+    pub models: Vec<String>,
+    pub line: u32,
+}
+
+/// All parameters of a pack.
+#[derive(Debug, Clone, Default)]
+pub struct ParameterList {
+    /// The list is known to be incomplete.
+    pub open: bool,
+    /// The words that `access` may be.
+    pub access_words: Vec<Arc<str>>,
+    pub bool_words: Option<BoolWords>,
+    parameters: Vec<Parameter>,
+    /// Every concrete name, `Proxy_1_`, and where its parameter stands.
+    by_name: HashMap<Arc<str>, usize>,
+}
+
+impl ParameterList {
+    /// An open and empty list: nothing is known of the family's parameters.
+    pub fn unknown() -> Self {
+        Self { open: true, ..Self::default() }
+    }
+
+    /// The parameter of a concrete name, `Proxy_1_`.
+    pub fn get(&self, name: &str) -> Option<&Parameter> {
+        self.by_name.get(name).and_then(|at| self.parameters.get(*at))
+    }
+
+    /// All concrete names.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.by_name.keys().map(|name| &**name)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Parameter> {
+        self.parameters.iter()
+    }
+
+    /// The place of a parameter in the list: what is not mapped is written in the list's order.
+    pub fn position(&self, name: &str) -> usize {
+        self.by_name.get(name).copied().unwrap_or(usize::MAX)
+    }
+
+    /// What is written for `true` and `false` where the parameter's type is `bool`; everything else as it is.
+    pub fn spelled<'v>(&'v self, parameter: Option<&'v Parameter>, value: &'v str) -> &'v str {
+        let Some(parameter) = parameter.filter(|parameter| parameter.kind == Type::Bool) else { return value };
+        let Some(words) = parameter.bool_words.as_ref().or(self.bool_words.as_ref()) else { return value };
+        match value {
+            "true" => &words.yes,
+            "false" => &words.no,
+            other => other,
+        }
+    }
+
+    /// Reads `parameters.toml`; a pack without one has an open and empty list.
+    pub fn read(path: &Path, models: &[Model]) -> Result<Self, Problems> {
+        if !path.exists() {
+            return Ok(Self::unknown());
+        }
+        let document = Document::read(path)?;
+        let table = document.parse()?;
+        let problems = RefCell::new(Problems::default());
+        let reader = Reader::new(&document, &table, &problems);
+        let mut list = Self {
+            open: reader.boolean("open").unwrap_or(false),
+            access_words: reader.texts("access").unwrap_or_default().into_iter().map(Into::into).collect(),
+            bool_words: bool_words(&reader),
+            ..Self::default()
+        };
+        let lines = models.iter().map(|model| model.lines).max().unwrap_or(0);
+        let keys = models.iter().map(|model| model.keys).max().unwrap_or(0);
+        if let Some(parameters) = reader.table("parameters") {
+            for (name, _) in parameters.entries() {
+                if let Some(entry) = parameters.table(name) {
+                    let repeat = repeat(&entry, name, lines, keys);
+                    if let Some(parameter) = parameter(entry, name, &list.access_words, models) {
+                        list.add(parameter, &repeat, &parameters);
+                    }
+                }
+            }
+        }
+        reader.finish();
+        problems.into_inner().into_result(list)
+    }
+
+    fn add(&mut self, parameter: Parameter, repeat: &[String], table: &Reader<'_>) {
+        let at = self.parameters.len();
+        for n in repeat {
+            let name: Arc<str> = parameter.name.replace("{n}", n).into();
+            if let Some(other) = self.by_name.insert(name.clone(), at).and_then(|at| self.parameters.get(at)) {
+                table.problem(&parameter.name, format!("{name} is already listed as {}", other.name), None);
+            }
+        }
+        self.parameters.push(parameter);
+    }
+}
+
+/// The values that `{n}` takes; one empty text for a parameter that doesn't repeat.
+fn repeat(entry: &Reader<'_>, name: &str, lines: u16, keys: u16) -> Vec<String> {
+    let counted = |count: u16| (1..=count).map(|n| n.to_string()).collect::<Vec<_>>();
+    let values = match entry.find("repeat").map(|found| found.value) {
+        None => Vec::new(),
+        Some(DeValue::String(word)) if word == "line" => counted(lines.max(1)),
+        Some(DeValue::String(word)) if word == "key" => counted(keys.max(1)),
+        Some(DeValue::Array(items)) => items
+            .iter()
+            .map(|item| match item.get_ref() {
+                DeValue::String(text) => text.to_string(),
+                DeValue::Integer(number) => number.as_str().to_owned(),
+                _ => String::new(),
+            })
+            .collect(),
+        Some(_) => {
+            entry.problem("repeat", "must be \"line\", \"key\" or a list of values for {n}", None);
+            Vec::new()
+        }
+    };
+    if name.contains("{n}") == values.is_empty() && entry.has("repeat") != name.contains("{n}") {
+        entry.problem("repeat", "goes with a name that holds {n}, and only with such a one", None);
+    }
+    if values.is_empty() { vec![String::new()] } else { values }
+}
+
+fn bool_words(reader: &Reader<'_>) -> Option<BoolWords> {
+    let table = reader.table("bool")?;
+    let yes = table.required_text("true");
+    let no = table.required_text("false");
+    table.finish();
+    Some(BoolWords { yes: yes?.into(), no: no?.into() })
+}
+
+fn parameter(entry: Reader<'_>, name: &str, access_words: &[Arc<str>], models: &[Model]) -> Option<Parameter> {
+    if !entry.has("type") {
+        entry.missing("type");
+    }
+    let kind = entry.parsed::<Type>("type");
+    let access = entry.text("access");
+    if let Some(word) = access.as_deref().filter(|word| !access_words.iter().any(|known| &**known == *word)) {
+        entry.problem("access", format!("\"{word}\" is none of the pack's access words"), None);
+    }
+    let limited = entry.texts("models").unwrap_or_default();
+    for name in &limited {
+        if !models.iter().any(|model| model.is_called(name) || model.family == *name) {
+            entry.problem("models", format!("the pack has no model or family \"{name}\""), None);
+        }
+    }
+    let parameter = Parameter {
+        name: name.into(),
+        kind: kind.unwrap_or(Type::Text),
+        choices: entry.texts("choices").unwrap_or_default(),
+        min: entry.integer("min", i64::MIN..=i64::MAX),
+        max: entry.integer("max", i64::MIN..=i64::MAX),
+        default: entry.text("default"),
+        access: access.map(Into::into),
+        secret: entry.boolean("secret").unwrap_or(false),
+        bool_words: bool_words(&entry),
+        models: limited,
+        line: entry.line(),
+    };
+    entry.finish();
+    kind.map(|_| parameter)
+}

@@ -1,0 +1,257 @@
+//! One pack's templates and expressions, compiled, and the making of one file with them.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io::{self, Write};
+
+use tera::{ErrorKind, Tera, Value};
+
+use super::context::{self, Built, Shown};
+use super::error::RenderError;
+use super::parameters::{self, Compiled, Making, Parameter};
+use super::{check, escape, filters, grandstream};
+use crate::model::{MacAddr, Secret, Serial};
+use crate::packs::{FileEntry, Format, Model, Pack, Source};
+use crate::settings::Effective;
+
+/// One pack, ready to render.
+#[derive(Debug)]
+pub struct Engine {
+    /// Templates by the format they are escaped for.
+    layouts: HashMap<Format, Tera>,
+    expressions: Tera,
+    /// By mapping file and family.
+    mappings: BTreeMap<String, HashMap<String, Compiled>>,
+}
+
+/// The device that a file is for.
+#[derive(Debug, Clone)]
+pub struct DeviceFacts {
+    pub mac: MacAddr,
+    pub serial: Option<Serial>,
+    pub group: Option<String>,
+}
+
+/// One file to be made.
+#[derive(Debug)]
+pub struct Job<'j> {
+    pub pack: &'j Pack,
+    pub file: &'j FileEntry,
+    pub model: Option<&'j Model>,
+    /// None for files that anyone may fetch.
+    pub device: Option<&'j DeviceFacts>,
+    pub settings: &'j Effective,
+    /// The path as it was asked for.
+    pub path: &'j str,
+    pub shown: Shown,
+    /// The largest profile, in bytes.
+    pub limit: usize,
+}
+
+/// A file as it was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rendered {
+    pub body: Vec<u8>,
+    /// The parameters that the template laid out; empty for a file without a mapping.
+    pub parameters: Vec<Parameter>,
+}
+
+impl Engine {
+    /// Compiles a pack. Every template and expression that is wrong is reported.
+    pub fn new(pack: &Pack) -> Result<Self, Vec<RenderError>> {
+        let mut errors = Vec::new();
+        let mut layouts = HashMap::new();
+        for file in &pack.files {
+            if matches!(file.source, Source::Template { .. }) && !layouts.contains_key(&file.format) {
+                let mut tera = instance(file.format);
+                let texts = pack.templates.iter().map(|template| (template.name.as_str(), template.text.as_str()));
+                if let Err(error) = tera.add_raw_templates(texts) {
+                    errors.push(template_error(pack, &error));
+                }
+                layouts.insert(file.format, tera);
+            }
+        }
+        // The values of expressions are escaped later, when a template lays them out.
+        let mut expressions = instance(Format::Text);
+        let mut mappings = BTreeMap::new();
+        for (name, mapping) in &pack.mappings {
+            let mut families = HashMap::new();
+            for (family, _) in mapping.families() {
+                match Compiled::new(&mut expressions, mapping, name, family) {
+                    Ok(compiled) => {
+                        families.insert(family.to_owned(), compiled);
+                    }
+                    Err(error) if errors.contains(&error) => {}
+                    Err(error) => errors.push(error),
+                }
+            }
+            mappings.insert(name.clone(), families);
+        }
+        errors.dedup();
+        if errors.is_empty() { Ok(Self { layouts, expressions, mappings }) } else { Err(errors) }
+    }
+
+    /// Makes a file: rendered, escaped, checked.
+    pub fn render(&self, job: &Job<'_>) -> Result<Rendered, RenderError> {
+        let Source::Template { template, mapping } = &job.file.source else {
+            return Err(RenderError::Missing("a template"));
+        };
+        let (lines, keys) = job.model.map_or((0, 0), |model| (model.lines, model.keys));
+        let mut built = context::build(job.settings, lines, keys, job.shown)?;
+        facts(job, &mut built);
+        let mut list = Vec::new();
+        if let Some(mapping_name) = mapping {
+            if let Some(mapping) = job.pack.mappings.get(mapping_name) {
+                let family = job.model.map_or("", |model| model.family.as_str());
+                let making = Making {
+                    tera: &self.expressions,
+                    compiled: self.mappings.get(mapping_name).and_then(|families| families.get(family)),
+                    mapping,
+                    list: &job.pack.parameters,
+                    format: job.file.format,
+                    settings: job.settings,
+                    params: job.file.params,
+                    shown: job.shown,
+                };
+                list = making.make(&mut built).map_err(|error| scrubbed(error, &built.secrets))?;
+            }
+            built.context.insert_value("parameters", parameters::as_value(&list));
+        }
+        let tera = self.layouts.get(&job.file.format).ok_or(RenderError::Missing("a template"))?;
+        let mut out = Bounded { bytes: Vec::with_capacity(16 * 1024), limit: job.limit, over: false };
+        if let Err(error) = tera.render_to(template, &built.context, &mut out) {
+            if out.over {
+                return Err(RenderError::TooLarge { template: place(job.pack, template), limit: job.limit });
+            }
+            return Err(scrubbed(template_error(job.pack, &error), &built.secrets));
+        }
+        let text = String::from_utf8(out.bytes).map_err(|_| RenderError::Malformed {
+            template: place(job.pack, template),
+            line: 1,
+            message: "not UTF-8".to_owned(),
+        })?;
+        check::check(job.file.format, &text).map_err(|malformed| RenderError::Malformed {
+            template: place(job.pack, template),
+            line: malformed.line,
+            message: malformed.message,
+        })?;
+        let body = match (job.file.format, job.device) {
+            (Format::GrandstreamBinary, Some(device)) => grandstream::frame(&text, device.mac),
+            (Format::GrandstreamBinary, None) => return Err(RenderError::Missing("the phone's MAC")),
+            _ => text.into_bytes(),
+        };
+        Ok(Rendered { body, parameters: list })
+    }
+}
+
+fn instance(format: Format) -> Tera {
+    let mut tera = Tera::default();
+    // Every name ends with nothing: escaping is on for all templates.
+    tera.autoescape_on([""]);
+    tera.set_escape_fn(escape::escape_fn(format));
+    filters::register(&mut tera);
+    tera
+}
+
+/// What a context holds beside the settings.
+fn facts(job: &Job<'_>, built: &mut Built) {
+    let mut model = tera::Map::default();
+    if let Some(own) = job.model {
+        let mut facts = tera::Map::default();
+        for (name, value) in &own.facts {
+            facts.insert(name.clone().into(), Value::from(value.as_str()));
+        }
+        model.insert("name".into(), Value::from(&*own.name));
+        model.insert("family".into(), Value::from(own.family.as_str()));
+        model.insert("lines".into(), Value::from(u64::from(own.lines)));
+        model.insert("keys".into(), Value::from(u64::from(own.keys)));
+        model.insert("facts".into(), Value::from(facts));
+        built.context.insert_value("model", Value::from(model));
+    }
+    if let Some(own) = job.device {
+        let mut device = tera::Map::default();
+        device.insert("mac".into(), Value::from(own.mac.to_string()));
+        device.insert("mac_upper".into(), Value::from(own.mac.upper()));
+        device.insert("mac_colons".into(), Value::from(own.mac.separated(':')));
+        device.insert("serial".into(), own.serial.as_ref().map_or_else(Value::none, |serial| serial.as_str().into()));
+        device.insert("group".into(), own.group.as_deref().map_or_else(Value::none, Value::from));
+        built.context.insert_value("device", Value::from(device));
+    }
+    let mut file = tera::Map::default();
+    file.insert("name".into(), Value::from(job.file.name.as_str()));
+    file.insert("path".into(), Value::from(job.path));
+    built.context.insert_value("file", Value::from(file));
+}
+
+/// Tera's own message and the line of the template, without the template's text.
+pub fn message_of(error: &tera::Error) -> (String, Option<usize>) {
+    match error.kind() {
+        ErrorKind::RenderingError(report) | ErrorKind::SyntaxError(report) => {
+            (report.message().to_owned(), Some(report.span().start_line))
+        }
+        // The escaping's own words.
+        ErrorKind::Io(_) => {
+            let source = std::error::Error::source(error).map(ToString::to_string);
+            (format!("a value {}", source.unwrap_or_else(|| "can't be written".to_owned())), None)
+        }
+        other => (other.to_string().lines().next().unwrap_or_default().to_owned(), None),
+    }
+}
+
+fn template_error(pack: &Pack, error: &tera::Error) -> RenderError {
+    let (message, _) = message_of(error);
+    match error.kind() {
+        ErrorKind::RenderingError(report) | ErrorKind::SyntaxError(report) => {
+            let span = report.span();
+            let place = format!("{}:{}:{}", place(pack, report.filename()), span.start_line, span.start_col + 1);
+            RenderError::Template { place, message }
+        }
+        _ => RenderError::Template { place: pack.folder.display().to_string(), message },
+    }
+}
+
+/// The file of a template, as messages name it.
+fn place(pack: &Pack, template: &str) -> String {
+    let found = pack.templates.iter().find(|known| known.name == template);
+    found.map_or_else(|| template.to_owned(), |known| known.file.display().to_string())
+}
+
+/// Takes secrets out of a message of the template engine's, which may quote a value.
+fn scrubbed(error: RenderError, secrets: &[Secret]) -> RenderError {
+    let scrub = |message: String| {
+        secrets.iter().filter_map(Secret::expose_text).filter(|secret| !secret.is_empty()).fold(
+            message,
+            |message, secret| {
+                if message.contains(secret) { message.replace(secret, context::MASK) } else { message }
+            },
+        )
+    };
+    match error {
+        RenderError::Expression { place, parameter, message } => {
+            RenderError::Expression { place, parameter, message: scrub(message) }
+        }
+        RenderError::Template { place, message } => RenderError::Template { place, message: scrub(message) },
+        other => other,
+    }
+}
+
+/// Takes no more bytes than the limit.
+struct Bounded {
+    bytes: Vec<u8>,
+    limit: usize,
+    over: bool,
+}
+
+impl Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.bytes.len() + bytes.len() > self.limit {
+            self.over = true;
+            return Err(io::Error::other("too large"));
+        }
+        self.bytes.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

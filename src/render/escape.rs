@@ -1,0 +1,129 @@
+//! Escaping by format. It is always on, and what a format can't carry is refused: a value can never become a further
+//! line or element.
+
+use std::io::{Error, Write};
+
+use tera::EscapeFn;
+
+use crate::packs::Format;
+
+/// Control characters other than tab and line ends: no format carries them.
+pub const CONTROL: &str = "holds a control character, which no profile can carry";
+const LINE_END: &str = "holds a line end, which would begin another line of the file";
+const QUOTE: &str = "holds a double quote, which would end the text: this format has no way to write one";
+
+/// How values are written in a format.
+pub fn escape_fn(format: Format) -> EscapeFn {
+    match format {
+        Format::Xml => xml,
+        Format::ColonLines | Format::EqualsLines => line,
+        Format::Spc => spc,
+        Format::GrandstreamBinary => url,
+        Format::Text | Format::Binary => plain,
+    }
+}
+
+/// Why a value can't stand in a format, if it can't.
+pub fn refusal(format: Format, value: &str) -> Option<&'static str> {
+    if value.chars().any(is_control) {
+        return Some(CONTROL);
+    }
+    let has_line_end = value.contains(['\n', '\r']);
+    match format {
+        Format::ColonLines | Format::EqualsLines | Format::Spc if has_line_end => Some(LINE_END),
+        Format::Spc if value.contains('"') => Some(QUOTE),
+        _ => None,
+    }
+}
+
+/// Whether XML 1.0 or a line of text has no place for the character. Unicode's line separators are here too: some
+/// readers take them for line ends.
+fn is_control(character: char) -> bool {
+    match character {
+        '\t' | '\n' | '\r' => false,
+        '\u{2028}' | '\u{2029}' | '\u{FFFE}' | '\u{FFFF}' => true,
+        other => other.is_control(),
+    }
+}
+
+fn checked(format: Format, value: &str) -> Result<(), Error> {
+    refusal(format, value).map_or(Ok(()), |why| Err(Error::other(why)))
+}
+
+fn xml(value: &str, out: &mut dyn Write) -> Result<(), Error> {
+    checked(Format::Xml, value)?;
+    let mut plain_from = 0;
+    for (at, byte) in value.bytes().enumerate() {
+        let entity: &[u8] = match byte {
+            b'&' => b"&amp;",
+            b'<' => b"&lt;",
+            b'>' => b"&gt;",
+            b'"' => b"&quot;",
+            b'\'' => b"&apos;",
+            // Within an attribute a reader would make a blank of it.
+            b'\t' => b"&#9;",
+            _ => continue,
+        };
+        out.write_all(value.as_bytes().get(plain_from..at).unwrap_or_default())?;
+        out.write_all(entity)?;
+        plain_from = at + 1;
+    }
+    out.write_all(value.as_bytes().get(plain_from..).unwrap_or_default())
+}
+
+fn line(value: &str, out: &mut dyn Write) -> Result<(), Error> {
+    checked(Format::ColonLines, value)?;
+    out.write_all(value.as_bytes())
+}
+
+fn spc(value: &str, out: &mut dyn Write) -> Result<(), Error> {
+    checked(Format::Spc, value)?;
+    out.write_all(value.as_bytes())
+}
+
+fn plain(value: &str, out: &mut dyn Write) -> Result<(), Error> {
+    checked(Format::Text, value)?;
+    out.write_all(value.as_bytes())
+}
+
+fn url(value: &str, out: &mut dyn Write) -> Result<(), Error> {
+    checked(Format::GrandstreamBinary, value)?;
+    write!(out, "{}", super::filters::percent_encoded(value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn escaped(format: Format, value: &str) -> Result<String, String> {
+        let mut out = Vec::new();
+        escape_fn(format)(value, &mut out).map_err(|error| error.to_string())?;
+        Ok(String::from_utf8(out).unwrap())
+    }
+
+    #[test]
+    fn xml_has_five_entities() {
+        assert_eq!(
+            escaped(Format::Xml, "Tom & \"Jerry\" <'x'> ]]>").unwrap(),
+            "Tom &amp; &quot;Jerry&quot; &lt;&apos;x&apos;&gt; ]]&gt;"
+        );
+        assert_eq!(escaped(Format::Xml, "a\0b"), Err(CONTROL.to_owned()));
+        assert_eq!(escaped(Format::Xml, "grün").unwrap(), "grün");
+    }
+
+    #[test]
+    fn a_line_stays_one_line() {
+        for format in [Format::ColonLines, Format::EqualsLines, Format::Spc] {
+            for value in ["a\nb", "a\rb", "a\u{2028}b", "a\u{85}b", "a\u{0}b"] {
+                assert!(escaped(format, value).is_err(), "{format} {value:?}");
+            }
+            assert_eq!(escaped(format, "a & b: c = d").unwrap(), "a & b: c = d");
+        }
+        assert_eq!(escaped(Format::Spc, "say \"hi\""), Err(QUOTE.to_owned()));
+    }
+
+    #[test]
+    fn pairs_are_url_encoded() {
+        assert_eq!(escaped(Format::GrandstreamBinary, "a b&P2=c\n%").unwrap(), "a%20b%26P2%3Dc%0A%25");
+    }
+}

@@ -1,0 +1,19 @@
+//! Rendering: settings become the text of a profile. Preview, lint and server all render here.
+//!
+//! A mapping's expressions make the list of parameters, the operator's `[params]` are laid over it, the file's template
+//! lays the list out, every value is escaped for the file's format on the way, and the result is checked against the
+//! format's grammar before anyone gets it.
+
+mod check;
+mod context;
+mod engine;
+mod error;
+mod escape;
+mod filters;
+mod grandstream;
+mod parameters;
+
+pub use context::Shown;
+pub use engine::{DeviceFacts, Engine, Job, Rendered};
+pub use error::RenderError;
+pub use parameters::{Made, Parameter};

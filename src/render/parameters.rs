@@ -1,0 +1,294 @@
+//! The list of a phone's parameters: what the mapping makes of the settings, and `[params]` laid over it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tera::{Context, Map, Tera, Value};
+
+use super::context::{Built, MASK, Shown, plain};
+use super::error::RenderError;
+use super::escape;
+use crate::packs::{Entry, Format, Mapping, ParameterList};
+use crate::settings::{Effective, Key, Origin, Value as Own};
+
+/// One parameter of a profile, not yet escaped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parameter {
+    pub name: Arc<str>,
+    pub value: String,
+    pub access: Option<Arc<str>>,
+    pub made: Made,
+    /// Whether the value may be shown.
+    pub secret: bool,
+}
+
+/// What a parameter's value came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Made {
+    /// An expression of the mapping: its line, and the n it was made for.
+    Mapping { line: u32, pattern: String, n: u16 },
+    /// `[params]` of the settings.
+    Params(Origin),
+}
+
+/// Parts the values of one scope. No value holds it: control characters are refused when settings are read.
+const SEPARATOR: char = '\u{1e}';
+
+/// One family's expressions, compiled: all expressions of a scope are one template, which costs a fraction of one
+/// template each.
+#[derive(Debug)]
+pub struct Compiled {
+    once: Scope,
+    line: Scope,
+    key: Scope,
+}
+
+#[derive(Debug)]
+struct Scope {
+    template: String,
+    entries: Vec<Entry>,
+    /// The template's line at which each entry's expression begins.
+    starts: Vec<usize>,
+}
+
+impl Compiled {
+    /// Compiles a family's expressions into `tera`. An error names the expression that is wrong.
+    pub fn new(tera: &mut Tera, mapping: &Mapping, file: &str, family: &str) -> Result<Self, RenderError> {
+        let expressions = mapping.of_family(family).cloned().unwrap_or_default();
+        let scopes = [("once", expressions.once), ("line", expressions.line), ("key", expressions.key)];
+        let [once, line, key] =
+            scopes.map(|(scope, entries)| Scope::new(tera, format!("{file}/{family}/{scope}"), entries, mapping));
+        Ok(Self { once: once?, line: line?, key: key? })
+    }
+}
+
+impl Scope {
+    fn new(tera: &mut Tera, template: String, entries: Vec<Entry>, mapping: &Mapping) -> Result<Self, RenderError> {
+        let mut text = String::new();
+        let mut starts = Vec::with_capacity(entries.len());
+        let mut line = 1;
+        for entry in &entries {
+            starts.push(line);
+            line += entry.expression.matches('\n').count();
+            text.push_str(&entry.expression);
+            text.push(SEPARATOR);
+        }
+        let scope = Self { template, entries, starts };
+        if let Err(error) = tera.add_raw_template(&scope.template, &text) {
+            // All expressions share a template; compiled one by one, the wrong one shows.
+            for entry in &scope.entries {
+                if let Err(error) = tera.add_raw_template("expression", &entry.expression) {
+                    return Err(failed(mapping, entry, super::engine::message_of(&error).0));
+                }
+            }
+            return Err(RenderError::Template {
+                place: mapping.source.display().to_string(),
+                message: super::engine::message_of(&error).0,
+            });
+        }
+        Ok(scope)
+    }
+
+    /// The value of each entry.
+    fn values(&self, tera: &Tera, context: &Context, mapping: &Mapping) -> Result<Vec<String>, RenderError> {
+        let text = tera.render(&self.template, context).map_err(|error| {
+            let (message, line) = super::engine::message_of(&error);
+            // Entries on one line of the template share it; the last that begins there or before is close enough to
+            // look at, and one that fails alone is named exactly.
+            let alone = self.entries.iter().find_map(|entry| {
+                let mut tera = tera.clone();
+                tera.add_raw_template("expression", &entry.expression).ok()?;
+                let error = tera.render("expression", context).err()?;
+                Some(failed(mapping, entry, super::engine::message_of(&error).0))
+            });
+            alone.unwrap_or_else(|| {
+                let at = self.starts.partition_point(|start| line.is_some_and(|line| *start <= line)).saturating_sub(1);
+                match self.entries.get(at) {
+                    Some(entry) => failed(mapping, entry, message.clone()),
+                    None => RenderError::Template { place: mapping.source.display().to_string(), message },
+                }
+            })
+        })?;
+        Ok(text.split(SEPARATOR).take(self.entries.len()).map(str::to_owned).collect())
+    }
+}
+
+fn failed(mapping: &Mapping, entry: &Entry, message: String) -> RenderError {
+    RenderError::Expression {
+        place: format!("{}:{}", mapping.source.display(), entry.line),
+        parameter: entry.pattern.clone(),
+        message,
+    }
+}
+
+/// What the parameters of one file are made from.
+pub struct Making<'m> {
+    pub tera: &'m Tera,
+    pub compiled: Option<&'m Compiled>,
+    pub mapping: &'m Mapping,
+    pub list: &'m ParameterList,
+    pub format: Format,
+    pub settings: &'m Effective,
+    pub params: bool,
+    pub shown: Shown,
+}
+
+impl Making<'_> {
+    /// The parameters in the order in which they are written, each name once.
+    pub fn make(&self, built: &mut Built) -> Result<Vec<Parameter>, RenderError> {
+        let mut parameters = Parameters::default();
+        if let Some(compiled) = self.compiled {
+            self.scope(&compiled.once, &mut built.context, None, &[Value::none()], &mut parameters)?;
+            self.scope(&compiled.line, &mut built.context, Some("line"), &built.lines, &mut parameters)?;
+            self.scope(&compiled.key, &mut built.context, Some("key"), &built.keys, &mut parameters)?;
+        }
+        if self.params {
+            self.lay_params(built, &mut parameters)?;
+        }
+        for parameter in &parameters.list {
+            if let Some(why) = escape::refusal(self.format, &parameter.value) {
+                let made_by = match &parameter.made {
+                    Made::Mapping { line, .. } => format!("{}:{line}", self.mapping.source.display()),
+                    Made::Params(origin) => origin.to_string(),
+                };
+                return Err(RenderError::Value { parameter: parameter.name.to_string(), why, made_by });
+            }
+        }
+        Ok(parameters.list)
+    }
+
+    fn scope(
+        &self,
+        scope: &Scope,
+        context: &mut Context,
+        variable: Option<&'static str>,
+        each: &[Value],
+        parameters: &mut Parameters,
+    ) -> Result<(), RenderError> {
+        if scope.entries.is_empty() {
+            return Ok(());
+        }
+        for (index, item) in each.iter().enumerate() {
+            if let Some(variable) = variable {
+                context.insert_value(variable, item.clone());
+            }
+            let values = scope.values(self.tera, context, self.mapping)?;
+            for (entry, value) in scope.entries.iter().zip(values) {
+                let Some(Some(name)) = entry.names.get(index) else { continue };
+                // Nothing rendered leaves the parameter out: an empty one could wipe a value on the phone.
+                if value.trim().is_empty() {
+                    continue;
+                }
+                let known = self.list.get(name);
+                let spelled = self.list.spelled(known, &value);
+                let n = u16::try_from(index + 1).unwrap_or(u16::MAX);
+                let made = Made::Mapping { line: entry.line, pattern: entry.pattern.clone(), n };
+                let value = if spelled == value { value } else { spelled.to_owned() };
+                parameters.set(name, value, made, self.list);
+            }
+        }
+        if let Some(variable) = variable {
+            context.remove(variable);
+        }
+        Ok(())
+    }
+
+    /// Lays the operator's own parameters over the derived ones: in their place, or behind them in the list's order.
+    fn lay_params(&self, built: &mut Built, parameters: &mut Parameters) -> Result<(), RenderError> {
+        let mut own: Vec<_> = self
+            .settings
+            .iter()
+            .filter_map(|(key, setting)| match key {
+                Key::Param(name) => Some((name, key, setting)),
+                _ => None,
+            })
+            .collect();
+        own.sort_by_key(|(name, ..)| (self.list.position(name), (*name).clone()));
+        for (name, key, setting) in own {
+            let (value, secret) = match &setting.value {
+                Own::Secret(_) if self.shown == Shown::Masked => (MASK.to_owned(), true),
+                Own::Secret(_) if self.shown == Shown::Absent => {
+                    return Err(RenderError::Value {
+                        parameter: name.to_string(),
+                        why: "is a secret, and this file is for anyone",
+                        made_by: setting.origin.to_string(),
+                    });
+                }
+                Own::Secret(source) => {
+                    let refused =
+                        |why| RenderError::Secret { setting: key.to_string(), origin: setting.origin.clone(), why };
+                    let secret = source.text().map_err(refused)?;
+                    let text = secret.expose_text().unwrap_or_default().to_owned();
+                    built.secrets.push(secret);
+                    (text, true)
+                }
+                other => {
+                    let text = plain(other).to_string();
+                    (self.list.spelled(self.list.get(name), &text).to_owned(), false)
+                }
+            };
+            parameters.set(name, value, Made::Params(setting.origin.clone()), self.list);
+            if let Some(parameter) = parameters.get_mut(name) {
+                parameter.secret |= secret;
+            }
+        }
+        for (key, setting) in self.settings.iter() {
+            if let (Key::ParamAccess(name), Own::Text(access)) = (key, &setting.value) {
+                if let Some(parameter) = parameters.get_mut(name) {
+                    parameter.access = Some(access.clone());
+                }
+            }
+        }
+        for parameter in &mut parameters.list {
+            if self.shown == Shown::Masked && parameter.secret && !parameter.value.is_empty() {
+                MASK.clone_into(&mut parameter.value);
+            }
+        }
+        Ok(())
+    }
+}
+
+#[derive(Default)]
+struct Parameters {
+    list: Vec<Parameter>,
+    at: HashMap<Arc<str>, usize>,
+}
+
+impl Parameters {
+    fn set(&mut self, name: &Arc<str>, value: String, made: Made, list: &ParameterList) {
+        let known = list.get(name);
+        if let Some(parameter) = self.get_mut(name) {
+            parameter.value = value;
+            parameter.made = made;
+            return;
+        }
+        self.at.insert(name.clone(), self.list.len());
+        self.list.push(Parameter {
+            name: name.clone(),
+            value,
+            access: known.and_then(|known| known.access.clone()),
+            made,
+            secret: known.is_some_and(|known| known.secret),
+        });
+    }
+
+    fn get_mut(&mut self, name: &str) -> Option<&mut Parameter> {
+        self.at.get(name).and_then(|at| self.list.get_mut(*at))
+    }
+}
+
+/// The list as templates see it.
+pub fn as_value(parameters: &[Parameter]) -> Value {
+    let list: Vec<Value> = parameters
+        .iter()
+        .map(|parameter| {
+            let mut map = Map::default();
+            map.insert("name".into(), Value::from(&*parameter.name));
+            map.insert("value".into(), Value::from(parameter.value.as_str()));
+            let access = parameter.access.as_deref().map_or_else(Value::none, Value::from);
+            map.insert("access".into(), access);
+            Value::from(map)
+        })
+        .collect();
+    Value::from(list)
+}

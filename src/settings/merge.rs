@@ -1,0 +1,203 @@
+//! Layers merged into the settings that hold, weakest first: tables merge, everything else replaces.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::key::{Key, Prefix};
+use super::layer::Layer;
+use super::value::{SecretError, Value};
+use crate::model::Secret;
+
+/// The place that a value came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    pub source: Arc<Path>,
+    /// Counted from 1.
+    pub line: u32,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.source.display(), self.line)
+    }
+}
+
+/// A setting that holds, and where it came from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Setting {
+    pub value: Value,
+    pub origin: Origin,
+}
+
+/// The settings that hold after all layers.
+#[derive(Debug, Clone, Default)]
+pub struct Effective {
+    settings: BTreeMap<Key, Setting>,
+    /// Combines the layers' fingerprints: equal where every layer is.
+    fingerprint: u64,
+}
+
+impl Effective {
+    /// Merges layers, weakest first.
+    pub fn merge<'l>(layers: impl IntoIterator<Item = &'l Layer>) -> Self {
+        let mut effective = Self::default();
+        for layer in layers {
+            effective.apply(layer);
+        }
+        effective
+    }
+
+    /// Lays one more layer over what is there: what it unsets goes first, then its own settings come.
+    pub fn apply(&mut self, layer: &Layer) {
+        if !layer.unset.is_empty() {
+            self.settings.retain(|key, _| !layer.unset.iter().any(|(prefix, _)| prefix.covers(key)));
+        }
+        for leaf in &layer.leaves {
+            let origin = Origin { source: layer.source.clone(), line: leaf.line };
+            self.settings.insert(leaf.key.clone(), Setting { value: leaf.value.clone(), origin });
+        }
+        self.fingerprint = self.fingerprint.rotate_left(7) ^ layer.fingerprint;
+    }
+
+    /// Changes when the text of any layer does.
+    pub fn fingerprint(&self) -> u64 {
+        self.fingerprint
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (&Key, &Setting)> {
+        self.settings.iter()
+    }
+
+    pub fn get(&self, key: &Key) -> Option<&Setting> {
+        self.settings.get(key)
+    }
+
+    /// The setting of a dotted name, `delivery.gzip`.
+    pub fn named(&self, dotted: &str) -> Option<&Setting> {
+        self.get(&Key::parse(dotted)?)
+    }
+
+    pub fn text(&self, dotted: &str) -> Option<&str> {
+        match &self.named(dotted)?.value {
+            Value::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    pub fn boolean(&self, dotted: &str) -> Option<bool> {
+        match self.named(dotted)?.value {
+            Value::Bool(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    pub fn integer(&self, dotted: &str) -> Option<i64> {
+        match self.named(dotted)?.value {
+            Value::Integer(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// The texts of a list; empty where there is none.
+    pub fn texts(&self, dotted: &str) -> impl Iterator<Item = &str> {
+        let items = match self.named(dotted).map(|setting| &setting.value) {
+            Some(Value::List(items)) => &**items,
+            _ => &[],
+        };
+        items.iter().filter_map(|item| match item {
+            Value::Text(text) => Some(&**text),
+            _ => None,
+        })
+    }
+
+    /// The bytes of a secret, fetched from where it stands.
+    pub fn secret_bytes(&self, dotted: &str) -> Option<Result<Secret, SecretError>> {
+        match &self.named(dotted)?.value {
+            Value::Secret(source) => Some(source.bytes()),
+            _ => None,
+        }
+    }
+
+    /// Whether any value can change while the layers do not: a secret in a file or the environment.
+    pub fn has_outside_values(&self) -> bool {
+        self.settings.values().any(|setting| matches!(&setting.value, Value::Secret(source) if source.is_outside()))
+    }
+}
+
+/// What one layer did to a setting.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Step {
+    Set(Setting),
+    Unset(Origin, Prefix),
+}
+
+/// What each layer did to a setting, weakest first; the last `Set` after the last `Unset` is what holds.
+pub fn trace<'l>(layers: impl IntoIterator<Item = &'l Layer>, key: &Key) -> Vec<Step> {
+    let mut steps = Vec::new();
+    for layer in layers {
+        let origin = |line| Origin { source: layer.source.clone(), line };
+        let unset = layer.unset.iter().find(|(prefix, _)| prefix.covers(key));
+        if let Some((prefix, line)) = unset.filter(|_| steps.iter().any(|step| matches!(step, Step::Set(_)))) {
+            steps.push(Step::Unset(origin(*line), prefix.clone()));
+        }
+        if let Some(leaf) = layer.get(key) {
+            steps.push(Step::Set(Setting { value: leaf.value.clone(), origin: origin(leaf.line) }));
+        }
+    }
+    steps
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::layer::{LayerKind, read};
+    use super::*;
+    use crate::document::Document;
+
+    fn layer(name: &str, text: &str) -> Layer {
+        let document = Document::from_text(name, text.to_owned());
+        read(&document, LayerKind::Defaults, Path::new("")).unwrap().1
+    }
+
+    #[test]
+    fn tables_merge_and_everything_else_replaces() {
+        let layers = [
+            layer("a", "[lines.1]\nproxy = \"a\"\ncodecs = [\"g722\", \"pcmu\"]\n[params]\nFoo = \"1\"\nBar = \"2\"\n"),
+            layer("b", "unset = [\"params.Foo\"]\n[lines.1]\nuser = \"u\"\ncodecs = [\"pcma\"]\n"),
+        ];
+        let effective = Effective::merge(&layers);
+        assert_eq!(effective.text("lines.1.proxy"), Some("a"));
+        assert_eq!(effective.text("lines.1.user"), Some("u"));
+        assert_eq!(effective.texts("lines.1.codecs").collect::<Vec<_>>(), ["pcma"]);
+        assert_eq!(effective.named("params.Foo"), None);
+        assert_eq!(effective.text("params.Bar"), Some("2"));
+    }
+
+    #[test]
+    fn a_trace_tells_every_layer_that_had_a_say() {
+        let layers = [
+            layer("a", "[params]\nFoo = \"1\"\n"),
+            layer("b", "unset = [\"params\"]\n"),
+            layer("c", "[params]\nFoo = \"3\"\n"),
+        ];
+        let steps = trace(&layers, &Key::parse("params.Foo").unwrap());
+        let told: Vec<_> = steps
+            .iter()
+            .map(|step| match step {
+                Step::Set(setting) => format!("{} {}", setting.origin, setting.value),
+                Step::Unset(origin, prefix) => format!("{origin} unset {prefix}"),
+            })
+            .collect();
+        assert_eq!(told, ["a:2 \"1\"", "b:1 unset params", "c:2 \"3\""]);
+    }
+
+    #[test]
+    fn the_fingerprint_tells_layers_apart_and_their_order() {
+        let (a, b) = (layer("a", "[params]\nFoo = \"1\"\n"), layer("b", "[params]\nFoo = \"2\"\n"));
+        let of = |layers: &[&Layer]| Effective::merge(layers.iter().copied()).fingerprint();
+        assert_eq!(of(&[&a, &b]), of(&[&a, &b]));
+        assert_ne!(of(&[&a, &b]), of(&[&b, &a]));
+        assert_ne!(of(&[&a]), of(&[&b]));
+    }
+}
