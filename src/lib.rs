@@ -5,6 +5,7 @@
 
 pub mod cli;
 pub mod config;
+pub mod delivery;
 pub mod document;
 pub mod events;
 pub mod identity;

@@ -1,5 +1,10 @@
 //! The command line: one file per subcommand, and how each one ends.
 
+mod data_file;
+mod decrypt;
+mod encrypt;
+mod key;
+
 use std::fmt;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -20,7 +25,10 @@ pub struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {}
+enum Command {
+    Decrypt(decrypt::DecryptArgs),
+    Encrypt(encrypt::EncryptArgs),
+}
 
 /// How a command that could run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,7 +73,10 @@ impl fmt::Display for Failure {
 impl Cli {
     /// Runs the command and tells the exit code: 0 fine, 1 findings or a refusal, 2 could not run.
     pub fn run(self) -> ExitCode {
-        let result: Result<Ending, Failure> = match self.command {};
+        let result: Result<Ending, Failure> = match self.command {
+            Command::Decrypt(args) => args.run(),
+            Command::Encrypt(args) => args.run(),
+        };
         match result {
             Ok(Ending::Fine) => ExitCode::SUCCESS,
             Ok(Ending::Findings) => ExitCode::from(1),
