@@ -7,4 +7,5 @@
     reason = "a test that meets the unexpected should fail there"
 )]
 
+mod config;
 mod support;
