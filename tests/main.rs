@@ -8,4 +8,5 @@
 )]
 
 mod config;
+mod docs;
 mod support;

@@ -1,5 +1,7 @@
 //! The command line: one file per subcommand, and how each one ends.
 
+pub mod docs;
+
 use std::fmt;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -13,14 +15,16 @@ use crate::document::Problems;
 #[command(name = "resyncd", version, about, max_term_width = 100)]
 pub struct Cli {
     /// The configuration; paths in it are relative to it.
-    #[arg(long, global = true, value_name = "FILE", default_value = "resyncd.toml")]
+    #[arg(long, global = true, value_name = "FILE", default_value = "resyncd.toml", env = "RESYNCD_CONFIG")]
     config: PathBuf,
     #[command(subcommand)]
     command: Command,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {}
+enum Command {
+    Docs(docs::Args),
+}
 
 /// How a command that could run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,7 +69,9 @@ impl fmt::Display for Failure {
 impl Cli {
     /// Runs the command and tells the exit code: 0 fine, 1 findings or a refusal, 2 could not run.
     pub fn run(self) -> ExitCode {
-        let result: Result<Ending, Failure> = match self.command {};
+        let result: Result<Ending, Failure> = match self.command {
+            Command::Docs(args) => args.run(),
+        };
         match result {
             Ok(Ending::Fine) => ExitCode::SUCCESS,
             Ok(Ending::Findings) => ExitCode::from(1),
