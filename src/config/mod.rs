@@ -1,6 +1,6 @@
-//! `resyncd.toml`: what was typed ([`load`]) becomes what is usable (the types here). Nothing further in sees what was
+//! `resyncd.toml`: what was typed (`load`) becomes what is usable (the types here). Nothing further in sees what was
 //! typed; every path here is absolute or relative to where the program was started, every bound is in force. Keys,
-//! bounds and defaults stand in [`reference`] alone.
+//! bounds and defaults stand in `reference` alone.
 
 mod load;
 pub mod reference;
