@@ -8,4 +8,6 @@
 )]
 
 mod delivery;
+mod config;
+mod docs;
 mod support;

@@ -4,6 +4,7 @@ mod data_file;
 mod decrypt;
 mod encrypt;
 mod key;
+pub mod docs;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -18,7 +19,7 @@ use crate::document::Problems;
 #[command(name = "resyncd", version, about, max_term_width = 100)]
 pub struct Cli {
     /// The configuration; paths in it are relative to it.
-    #[arg(long, global = true, value_name = "FILE", default_value = "resyncd.toml")]
+    #[arg(long, global = true, value_name = "FILE", default_value = "resyncd.toml", env = "RESYNCD_CONFIG")]
     config: PathBuf,
     #[command(subcommand)]
     command: Command,
@@ -28,6 +29,7 @@ pub struct Cli {
 enum Command {
     Decrypt(decrypt::DecryptArgs),
     Encrypt(encrypt::EncryptArgs),
+    Docs(docs::Args),
 }
 
 /// How a command that could run ended.
@@ -76,6 +78,7 @@ impl Cli {
         let result: Result<Ending, Failure> = match self.command {
             Command::Decrypt(args) => args.run(),
             Command::Encrypt(args) => args.run(),
+            Command::Docs(args) => args.run(),
         };
         match result {
             Ok(Ending::Fine) => ExitCode::SUCCESS,

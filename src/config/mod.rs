@@ -1,10 +1,15 @@
-//! `resyncd.toml`: what was typed (`raw`) becomes what is usable (the types here). Nothing further in sees what was
-//! typed; every path here is absolute or relative to where the program was started, every bound is in force.
+//! `resyncd.toml`: what was typed (`load`) becomes what is usable (the types here). Nothing further in sees what was
+//! typed; every path here is absolute or relative to where the program was started, every bound is in force. Keys,
+//! bounds and defaults stand in `reference` alone.
+
+mod load;
+pub mod reference;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::document::Problem;
 use crate::model::Secret;
 
 /// The whole configuration, checked.
@@ -110,8 +115,9 @@ pub struct Database {
 
 #[derive(Debug, Clone)]
 pub struct Secrets {
-    /// 32 bytes; encrypts secrets in the database.
-    pub master_key: Option<Secret>,
+    /// 32 bytes; encrypts secrets in the database. None: the file names no key. An error: the variable or file that it
+    /// names is not to be had here; what needs the key ends with that, what does not (`check` in CI) goes on.
+    pub master_key: Result<Option<Secret>, Problem>,
 }
 
 /// Bounds on what the outside can make the server do.

@@ -1,6 +1,8 @@
 //! Every setting there is: its name, its kind, and what it means. Layers are checked against this table, templates get
 //! every name of it, and docs/settings.md is written from it.
 
+use std::fmt;
+
 /// What a setting's value may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -54,6 +56,8 @@ pub struct Section {
     pub name: &'static str,
     pub shape: Shape,
     pub about: &'static str,
+    /// A few lines of TOML as an operator would write them.
+    pub example: &'static str,
     pub settings: &'static [Setting],
 }
 
@@ -93,6 +97,12 @@ pub const SECTIONS: &[Section] = &[
         name: "lines",
         shape: Shape::Numbered,
         about: "The SIP accounts, one table per line of the phone.",
+        example: r#"[lines.1]
+user = "1001"
+password = { env = "SIP_1001" }
+display_name = "Reception & Bar"
+proxy = "sip.example.com"
+"#,
         settings: &[
             setting("enabled", Bool, "Whether the phone registers this line. Unset: true if the line has a `user`."),
             setting("user", Text, "The SIP user: the part before the @."),
@@ -127,6 +137,12 @@ pub const SECTIONS: &[Section] = &[
         name: "keys",
         shape: Shape::Numbered,
         about: "The programmable keys, one table per key.",
+        example: r#"[keys.1]
+type = "blf"
+label = "Kitchen"
+value = "1002"
+pickup = "**"
+"#,
         settings: &[
             setting(
                 "type",
@@ -143,6 +159,11 @@ pub const SECTIONS: &[Section] = &[
         name: "provisioning",
         shape: Shape::Table,
         about: "How the phone comes back to this server.",
+        example: r#"[provisioning]
+url = "https://prov.example.com"
+interval = 7200
+random_delay = 600
+"#,
         settings: &[
             setting("url", BaseUrl, "Where phones reach this server: `https://prov.example.com`."),
             setting(
@@ -167,6 +188,11 @@ pub const SECTIONS: &[Section] = &[
         name: "delivery",
         shape: Shape::Table,
         about: "How the profile is packed for the way: gzip first, then encryption.",
+        example: r#"[delivery]
+gzip = true
+encryption = "aes-256-cbc"
+key = { env = "KEY_000e08abcdef" }
+"#,
         settings: &[
             setting("gzip", Bool, "Whether to send a gzip file."),
             setting(
@@ -189,6 +215,10 @@ pub const SECTIONS: &[Section] = &[
         name: "access",
         shape: Shape::Table,
         about: "Which proofs open this device's files. Any one that holds suffices; with none, nothing is handed out.",
+        example: r#"[access]
+certificate = true
+networks = ["192.0.2.0/24"]
+"#,
         settings: &[
             setting("certificate", Bool, "A verified client certificate that names this device."),
             setting("password", Bool, "HTTP authentication with this device's own credentials."),
@@ -201,12 +231,20 @@ pub const SECTIONS: &[Section] = &[
         name: "credentials",
         shape: Shape::Table,
         about: "This device's own user and password, for `access.password`.",
+        example: r#"[credentials]
+user = "acme-000e08abcdef"
+password = { env = "HTTP_000e08abcdef" }
+"#,
         settings: &[setting("user", Text, "The user name."), setting("password", Secret, "The password.")],
     },
     Section {
         name: "admin",
         shape: Shape::Table,
         about: "The phone's own web pages and menus.",
+        example: r#"[admin]
+password = { file = "secrets/phone-admin" }
+web = false
+"#,
         settings: &[
             setting("password", Secret, "The administrator's password."),
             setting("user_password", Secret, "The user's password."),
@@ -218,6 +256,10 @@ pub const SECTIONS: &[Section] = &[
         name: "time",
         shape: Shape::Table,
         about: "Clock and calendar. Offset and daylight saving rule are derived from the zone.",
+        example: r#"[time]
+zone = "America/Chicago"
+ntp = ["0.pool.ntp.org", "1.pool.ntp.org"]
+"#,
         settings: &[
             setting("zone", TimeZone, "The IANA time zone: `America/Chicago`."),
             setting("ntp", Texts, "NTP servers, the preferred first."),
@@ -230,6 +272,10 @@ pub const SECTIONS: &[Section] = &[
         name: "locale",
         shape: Shape::Table,
         about: "Language and telephone customs.",
+        example: r#"[locale]
+language = "en-US"
+country = "US"
+"#,
         settings: &[
             setting("language", Text, "The display's language by its tag: `en-US`, `de`."),
             setting("country", Text, "The country whose tones are played, by its two letters: `US`."),
@@ -239,6 +285,11 @@ pub const SECTIONS: &[Section] = &[
         name: "network",
         shape: Shape::Table,
         about: "The network that the phone stands in.",
+        example: r#"[network]
+vlan = 100
+vlan_priority = 5
+lldp = true
+"#,
         settings: &[
             setting("vlan", Integer(0, 4_094), "The VLAN of the phone's own packets; 0 for none."),
             setting("vlan_priority", Integer(0, 7), "Their 802.1p priority."),
@@ -259,6 +310,10 @@ pub const SECTIONS: &[Section] = &[
         name: "syslog",
         shape: Shape::Table,
         about: "Where the phone sends its own log.",
+        example: r#"[syslog]
+server = "192.0.2.10"
+level = "warning"
+"#,
         settings: &[
             setting("server", Text, "Host or address."),
             setting("port", PORT, "UDP port. Unset: 514."),
@@ -269,6 +324,11 @@ pub const SECTIONS: &[Section] = &[
         name: "firmware",
         shape: Shape::Table,
         about: "Which firmware the phone should run.",
+        example: r#"[firmware]
+enabled = true
+version = "11.0"
+url = "/firmware/cp-8841.loads"
+"#,
         settings: &[
             setting("enabled", Bool, "Whether the phone may upgrade itself."),
             setting("version", Text, "The version wanted, as the phone's User-Agent writes it."),
@@ -280,6 +340,10 @@ pub const SECTIONS: &[Section] = &[
         name: "report",
         shape: Shape::Table,
         about: "What the phone tells of its own configuration.",
+        example: r#"[report]
+url = "/report"
+method = "post"
+"#,
         settings: &[
             setting("url", Text, "Where reports are sent: a URL, or a path on this server."),
             setting("enabled", Bool, "Whether reports are sent. Unset: true if there is a `url`."),
@@ -290,6 +354,11 @@ pub const SECTIONS: &[Section] = &[
         name: "acs",
         shape: Shape::Table,
         about: "The TR-069 server that manages the phone.",
+        example: r#"[acs]
+url = "https://acs.example.com/"
+user = "000e08abcdef"
+password = { env = "ACS_000e08abcdef" }
+"#,
         settings: &[
             setting("url", Text, "The ACS's URL."),
             setting("enabled", Bool, "Whether the phone speaks TR-069. Unset: true if there is a `url`."),
@@ -309,15 +378,55 @@ pub const SECTIONS: &[Section] = &[
         name: "params",
         shape: Shape::Params,
         about: "The phone's own parameters by their own names. They win over what the pack derives: `Time_Zone = \"GMT-06:00\"`, or `{ value = \"GMT-06:00\", access = \"ro\" }`, or a secret reference.",
+        example: r#"[params]
+Resync_Periodic = 7200
+Time_Zone = { value = "GMT-06:00", access = "ro" }
+"#,
         settings: &[],
     },
     Section {
         name: "vars",
         shape: Shape::Free,
         about: "Names and values of the operator's own, for own templates.",
+        example: r#"[vars]
+site = "Vienna"
+doors = ["1101", "1102"]
+"#,
         settings: &[],
     },
 ];
+
+/// In words for the docs.
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Text => f.write_str("a text"),
+            Secret => f.write_str("a secret"),
+            Bool => f.write_str("`true` or `false`"),
+            Integer(min, max) => write!(f, "a whole number, from {min} to {max}"),
+            Choice(words) => {
+                f.write_str("one of ")?;
+                write_words(f, words)
+            }
+            Texts => f.write_str("a list of texts"),
+            Choices(words) => {
+                f.write_str("a list of ")?;
+                write_words(f, words)
+            }
+            TimeZone => f.write_str("a time zone by its IANA name"),
+            Networks => f.write_str("a list of networks: `192.0.2.0/24`, `2001:db8::/32`"),
+            Schedule => f.write_str("seconds, or a schedule: `3600`, `\"3600+600\"`, `\"1800,3600,7200\"`"),
+            BaseUrl => f.write_str("an http(s) URL without a slash at its end"),
+        }
+    }
+}
+
+fn write_words(f: &mut fmt::Formatter<'_>, words: &[&str]) -> fmt::Result {
+    for (index, word) in words.iter().enumerate() {
+        write!(f, "{}`{word}`", if index == 0 { "" } else { ", " })?;
+    }
+    Ok(())
+}
 
 /// The section of that name.
 pub fn section(name: &str) -> Option<&'static Section> {
@@ -328,5 +437,46 @@ impl Section {
     /// The setting of that name.
     pub fn setting(&self, name: &str) -> Option<&'static Setting> {
         self.settings.iter().find(|setting| setting.name == name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The kind that a value of an example could have been meant for.
+    fn fits(kind: Kind, value: &toml::Value) -> bool {
+        match (kind, value) {
+            (Choice(words), toml::Value::String(text)) => words.contains(&text.as_str()),
+            (Choices(words), toml::Value::Array(items)) => {
+                items.iter().all(|item| item.as_str().is_some_and(|text| words.contains(&text)))
+            }
+            (Integer(min, max), toml::Value::Integer(number)) => (min..=max).contains(number),
+            (Text | Secret | TimeZone | Schedule | BaseUrl, toml::Value::String(_))
+            | (Schedule, toml::Value::Integer(_))
+            | (Bool, toml::Value::Boolean(_)) => true,
+            (Texts | Networks, toml::Value::Array(items)) => items.iter().all(toml::Value::is_str),
+            (Secret, toml::Value::Table(table)) => table.contains_key("env") || table.contains_key("file"),
+            _ => false,
+        }
+    }
+
+    #[test]
+    fn the_examples_are_settings() {
+        for section in SECTIONS {
+            let example: toml::Table = section.example.parse().unwrap();
+            assert_eq!(example.keys().collect::<Vec<_>>(), [section.name]);
+            let mut table = example[section.name].as_table().unwrap();
+            if section.shape == Shape::Numbered {
+                table = table["1"].as_table().unwrap();
+            }
+            if matches!(section.shape, Shape::Table | Shape::Numbered) {
+                for (name, value) in table {
+                    let setting =
+                        section.setting(name).unwrap_or_else(|| panic!("{}.{name} is no setting", section.name));
+                    assert!(fits(setting.kind, value), "{}.{name} is not {}", section.name, setting.kind);
+                }
+            }
+        }
     }
 }

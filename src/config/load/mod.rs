@@ -1,0 +1,204 @@
+//! From a file and the environment to a [`Config`]: each table is read in a file of its own, and all that is wrong is
+//! reported at once. Nothing outside sees what was typed.
+
+mod environment;
+mod folder;
+mod listener;
+mod secret;
+mod table;
+
+use std::cell::RefCell;
+use std::ffi::OsString;
+use std::path::Path;
+
+use tracing_subscriber::EnvFilter;
+
+use self::environment::Environment;
+use self::table::{Context, Table, Wrong};
+use super::{Admin, Cache, Config, Database, Events, Limits, Log, LogFormat, Secrets, reference};
+use crate::document::{Document, Problem, Problems, Reader, nearest};
+
+impl Config {
+    /// Reads the file, and the variables that override its keys.
+    ///
+    /// # Errors
+    /// Everything that is wrong, each with its line or its variable.
+    pub fn load(file: &Path) -> Result<Self, Problems> {
+        Self::load_with_environment(file, std::env::vars_os())
+    }
+
+    /// The same with another environment than the process's own.
+    ///
+    /// # Errors
+    /// Everything that is wrong, each with its line or its variable.
+    pub fn load_with_environment<N: Into<OsString>, V: Into<OsString>>(
+        file: &Path,
+        environment: impl IntoIterator<Item = (N, V)>,
+    ) -> Result<Self, Problems> {
+        let document = match Document::read(file) {
+            Ok(document) => document,
+            Err(_) if !file.exists() => return Err(missing(file).into()),
+            Err(problem) => return Err(problem.into()),
+        };
+        let values = document.parse()?;
+        let problems = RefCell::default();
+        let context = Context {
+            environment: Environment::new(environment),
+            problems: &problems,
+            file: document.path().clone(),
+            folder: file.parent().map(Path::to_owned).unwrap_or_default(),
+        };
+        let config = read(Table::top(&context, Reader::new(&document, &values, &problems)), file);
+        let unknown = context.environment.finish();
+        let mut problems = problems.into_inner();
+        problems.extend(unknown);
+        match config {
+            Some(config) if problems.is_empty() => Ok(config),
+            _ => Err(sorted(problems)),
+        }
+    }
+}
+
+fn missing(file: &Path) -> Problem {
+    Problem::file(file, "there is no such file").help(
+        "name yours with --config FILE, or write one: [[listener]] with a name and an address is enough to begin with",
+    )
+}
+
+/// Down the lines of the file; what has no line, such as a variable, comes last.
+fn sorted(problems: Problems) -> Problems {
+    let mut list: Vec<Problem> = problems.into_iter().collect();
+    list.sort_by_key(|problem| problem.line.unwrap_or(u32::MAX));
+    let mut problems = Problems::default();
+    problems.extend(list);
+    problems
+}
+
+/// Everything is read before anything is given up, so that each key counts as asked for and each mistake is found.
+fn read(top: Table<'_>, file: &Path) -> Option<Config> {
+    let data_dir = top.path("data_dir");
+    let templates = top.path("templates");
+    let profiles = top.path("profiles");
+    let watch = top.boolean("watch");
+    let admin = read_admin(top.table("admin", &reference::ADMIN));
+    let listeners = listener::listeners(&top, admin.as_ref().and_then(|admin| admin.address));
+    let database = read_database(top.table("database", &reference::DATABASE), data_dir.as_deref());
+    let secrets = read_secrets(top.table("secrets", &reference::SECRETS));
+    let limits = read_limits(top.table("limits", &reference::LIMITS));
+    let cache = read_cache(top.table("cache", &reference::CACHE));
+    let events = read_events(top.table("events", &reference::EVENTS));
+    let log = read_log(top.table("log", &reference::LOG));
+    let folders = folder::folders(&top, data_dir.as_deref(), profiles.as_deref(), &listeners);
+    top.finish();
+    Some(Config {
+        file: file.to_owned(),
+        data_dir: data_dir?,
+        templates: templates?,
+        profiles: profiles?,
+        watch: watch?,
+        listeners,
+        admin: admin?,
+        database: database?,
+        secrets,
+        limits: limits?,
+        cache: cache?,
+        events: events?,
+        log: log?,
+        folders,
+    })
+}
+
+fn read_admin(table: Table<'_>) -> Option<Admin> {
+    let address =
+        table.parsed("address", |text| if text == "off" { Ok(None) } else { listener::address(text).map(Some) });
+    table.finish();
+    Some(Admin { address: address? })
+}
+
+fn read_database(table: Table<'_>, data_dir: Option<&Path>) -> Option<Database> {
+    let written = table.parsed("url", |text| {
+        // The URL itself is not shown: those of other databases hold a password.
+        let Some(path) = text.strip_prefix("sqlite:") else {
+            return Err(Wrong::new("names a database that this version doesn't know").help("write sqlite:PATH"));
+        };
+        if path == ":memory:" {
+            return Ok(text.to_owned());
+        }
+        if path.contains('?') {
+            return Err(Wrong::new("must be a path alone after sqlite:, without a \"?\""));
+        }
+        let path = table.located(path.strip_prefix("//").unwrap_or(path))?;
+        Ok(format!("sqlite:{}", path.display()))
+    });
+    table.finish();
+    let url = match written {
+        Some(url) => url,
+        None => format!("sqlite:{}", data_dir?.join("resyncd.db").display()),
+    };
+    Some(Database { url })
+}
+
+fn read_secrets(table: Table<'_>) -> Secrets {
+    let master_key = secret::master_key(&table, "master_key");
+    table.finish();
+    Secrets { master_key }
+}
+
+fn read_limits(table: Table<'_>) -> Option<Limits> {
+    let limits = Limits {
+        connections: table.integer("connections")?,
+        handshake_timeout: table.time("handshake_timeout")?,
+        header_timeout: table.time("header_timeout")?,
+        response_timeout: table.time("response_timeout")?,
+        header_bytes: usize::try_from(table.size("header_bytes")?).ok()?,
+        headers: table.integer("headers")?,
+        requests_per_connection: table.integer("requests_per_connection")?,
+        profile_bytes: usize::try_from(table.size("profile_bytes")?).ok()?,
+        drain_timeout: table.time("drain_timeout")?,
+    };
+    table.finish();
+    Some(limits)
+}
+
+fn read_cache(table: Table<'_>) -> Option<Cache> {
+    let bytes = table.size("size");
+    table.finish();
+    Some(Cache { bytes: bytes? })
+}
+
+fn read_events(table: Table<'_>) -> Option<Events> {
+    let events = Events {
+        queue: table.integer("queue")?,
+        spool_bytes: table.size("spool")?,
+        keep: table.time_or_word("keep")?,
+        keep_rows: table.integer("keep_rows"),
+    };
+    table.finish();
+    Some(events)
+}
+
+fn read_log(table: Table<'_>) -> Option<Log> {
+    let format = table.choice("format", &[("text", LogFormat::Text), ("json", LogFormat::Json)]);
+    let level = table.parsed("level", level);
+    table.finish();
+    Some(Log { format: format?, level: level? })
+}
+
+/// A filter that `tracing-subscriber` takes. It takes a misspelled level for the name of a module, so that is looked for.
+fn level(text: &str) -> Result<String, Wrong> {
+    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+    let help = "write one of error, warn, info, debug and trace, and MODULE=LEVEL for a module, with commas between";
+    for part in text.split(',').map(str::trim) {
+        let is_level = LEVELS.iter().any(|level| level.eq_ignore_ascii_case(part));
+        if let Some(near) = nearest(part, LEVELS).filter(|_| !is_level) {
+            return Err(Wrong::new(format!("\"{part}\" is no level")).help(format!("did you mean \"{near}\"?")));
+        }
+    }
+    if text.trim().is_empty() {
+        return Err(Wrong::new("may not be empty").help(help));
+    }
+    match EnvFilter::builder().parse(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(Wrong::new(format!("\"{text}\" is no filter: {error}")).help(help)),
+    }
+}

@@ -1,0 +1,426 @@
+//! Every key of `resyncd.toml`: what it may be, what holds where it isn't written, and what it means. The loader takes
+//! kinds, bounds and defaults from here and can read no key that is not here; docs/configuration.md is written from it.
+
+use std::fmt;
+use std::time::Duration;
+
+/// One table of the file.
+#[derive(Debug)]
+pub struct Table {
+    /// Its dotted name; empty for the top of the file.
+    pub name: &'static str,
+    /// How it is written: `[[listener]]`; empty for the top of the file.
+    pub heading: &'static str,
+    pub about: &'static str,
+    pub keys: &'static [Key],
+}
+
+/// One key of a table.
+#[derive(Debug)]
+pub struct Key {
+    pub name: &'static str,
+    pub kind: Kind,
+    pub otherwise: Otherwise,
+    pub about: &'static str,
+}
+
+/// What a value may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A text; what it has to look like, in words for the docs.
+    Text(&'static str),
+    /// A path, relative to the folder of the file.
+    Path,
+    /// One path or a list of them.
+    Paths,
+    Bool,
+    /// A whole number within these bounds.
+    Integer(i64, i64),
+    /// A length of time within these bounds.
+    Time(Duration, Duration),
+    /// The same, or a word instead.
+    TimeOr(&'static str, Duration, Duration),
+    /// An amount of memory or disk within these bounds, in bytes.
+    Size(u64, u64),
+    /// One of these words.
+    Choice(&'static [&'static str]),
+    /// A text, `{ env = "NAME" }` or `{ file = "PATH" }`.
+    Secret,
+}
+
+/// What holds where a key isn't written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Otherwise {
+    /// This value, as a variable would hold it.
+    Value(&'static str),
+    /// It has to be written.
+    Required,
+    /// No value; what that comes to, in words for the docs.
+    Nothing(&'static str),
+}
+
+/// A variable of the environment that begins as the overrides do, and is none.
+#[derive(Debug)]
+pub struct Reserved {
+    pub name: &'static str,
+    pub about: &'static str,
+}
+
+use Kind::{Bool, Choice, Integer, Path, Paths, Secret, Size, Text, Time, TimeOr};
+use Otherwise::{Nothing, Required, Value};
+
+const fn key(name: &'static str, kind: Kind, otherwise: Otherwise, about: &'static str) -> Key {
+    Key { name, kind, otherwise, about }
+}
+
+const MILLISECOND: Duration = Duration::from_millis(1);
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3_600);
+const DAY: Duration = Duration::from_secs(86_400);
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+
+/// What the variables that override keys begin with.
+pub const PREFIX: &str = "RESYNCD_";
+
+pub static TOP: Table = Table {
+    name: "",
+    heading: "",
+    about: "Where things are.",
+    keys: &[
+        key(
+            "data_dir",
+            Path,
+            Value("data"),
+            "State: database, uploads, spool. The only folder that the server writes to.",
+        ),
+        key("templates", Path, Value("templates"), "The folder of packs."),
+        key("profiles", Path, Value("profiles"), "The folder of your settings layers."),
+        key(
+            "watch",
+            Bool,
+            Value("false"),
+            "Reload when a file under `templates` or `profiles` changes. Without it: on SIGHUP or `POST /api/v1/reload`.",
+        ),
+    ],
+};
+
+pub static LISTENER: Table = Table {
+    name: "listener",
+    heading: "[[listener]]",
+    about: "A socket that phones connect to. There has to be at least one; give each its own `[[listener]]`.",
+    keys: &[
+        key(
+            "name",
+            Text("a name"),
+            Required,
+            "Names the listener in events, metrics and variables: up to 32 letters, digits, `-` and `_`; unique.",
+        ),
+        key("address", Text("`IP:PORT`"), Required, "Where it listens: `0.0.0.0:8443`, or `[::]:8443`. Unique."),
+    ],
+};
+
+pub static LISTENER_TLS: Table = Table {
+    name: "listener.tls",
+    heading: "[listener.tls]",
+    about: "Makes the listener above it speak HTTPS; without it, it speaks plain HTTP. An empty table is enough for a development certificate.",
+    keys: &[
+        key(
+            "certificate",
+            Path,
+            Value("certs/dev/server.pem"),
+            "PEM file of the certificate chain, leaf first. Written together with `key`.",
+        ),
+        key("key", Path, Value("certs/dev/server.key"), "PEM file of its private key."),
+        key(
+            "client_certificate",
+            Choice(&["none", "optional", "required"]),
+            Value("none"),
+            "Whether phones are asked for a certificate. `optional`: a phone without one, or with one that does not verify, is served as one that has none. `required`: its handshake fails.",
+        ),
+        key(
+            "client_ca",
+            Paths,
+            Nothing("no roots"),
+            "PEM files of the roots that sign phones. Needed when client certificates are asked for.",
+        ),
+        key(
+            "allow_expired",
+            Bool,
+            Value("false"),
+            "Take client certificates that are expired or not yet valid; the event says so. For phones without a clock at first boot.",
+        ),
+        key(
+            "allow_any_purpose",
+            Bool,
+            Value("false"),
+            "Take client certificates that are not made for client authentication; the event says so.",
+        ),
+        key("min_version", Choice(&["1.0", "1.1", "1.2", "1.3"]), Value("1.2"), "Below 1.2 only with `legacy`."),
+        key("max_version", Choice(&["1.0", "1.1", "1.2", "1.3"]), Value("1.3"), "Not below `min_version`."),
+        key(
+            "ciphers",
+            Text("an OpenSSL cipher list"),
+            Nothing("the program's own list"),
+            "Ciphers of TLS 1.2 and below.",
+        ),
+        key(
+            "legacy",
+            Bool,
+            Value("false"),
+            "Allow the protocols, key lengths and hashes that only old phones need. Give those phones a listener of their own.",
+        ),
+    ],
+};
+
+pub static LISTENER_TLS_NAME: Table = Table {
+    name: "listener.tls.name",
+    heading: "[[listener.tls.name]]",
+    about: "A further certificate, for phones that ask for this server name (SNI).",
+    keys: &[
+        key(
+            "server_name",
+            Text("a host name"),
+            Required,
+            "The name; `*.example.com` covers one label. Unique in its listener.",
+        ),
+        key("certificate", Path, Required, "PEM file of the certificate chain, leaf first."),
+        key("key", Path, Required, "PEM file of its private key."),
+    ],
+};
+
+pub static ADMIN: Table = Table {
+    name: "admin",
+    heading: "[admin]",
+    about: "The listener for your own people and machines: `/healthz`, `/readyz`, `/metrics`, `/api/v1/…`. It speaks plain HTTP: keep it on loopback, or behind something that speaks TLS.",
+    keys: &[key(
+        "address",
+        Text("`IP:PORT` or `off`"),
+        Value("127.0.0.1:8090"),
+        "Where it listens; `off`: there is none.",
+    )],
+};
+
+pub static DATABASE: Table = Table {
+    name: "database",
+    heading: "[database]",
+    about: "What comes at run time: devices added by API or command, events.",
+    keys: &[key(
+        "url",
+        Text("`sqlite:PATH`"),
+        Nothing("`resyncd.db` in `data_dir`"),
+        "Which database. The path is relative to the folder of the file.",
+    )],
+};
+
+pub static SECRETS: Table = Table {
+    name: "secrets",
+    heading: "[secrets]",
+    about: "What protects secrets at rest.",
+    keys: &[key(
+        "master_key",
+        Secret,
+        Nothing("the database takes no secrets"),
+        "32 bytes in hexadecimal (`openssl rand -hex 32`): encrypts secrets in the database. Where the variable or the file is not there, only what needs the key is refused, so that a CI job can check the profiles without it.",
+    )],
+};
+
+pub static LIMITS: Table = Table {
+    name: "limits",
+    heading: "[limits]",
+    about: "Bounds on what the outside can make the server do.",
+    keys: &[
+        key("connections", Integer(1, 1_000_000), Value("4096"), "Connections open at a time, over all listeners."),
+        key(
+            "handshake_timeout",
+            Time(Duration::from_millis(100), MINUTE.saturating_mul(5)),
+            Value("10s"),
+            "From a connection's first byte to the end of the TLS handshake.",
+        ),
+        key(
+            "header_timeout",
+            Time(Duration::from_millis(100), MINUTE.saturating_mul(5)),
+            Value("15s"),
+            "From a request's first byte to the end of its headers, and how long an idle connection is kept.",
+        ),
+        key("response_timeout", Time(SECOND, HOUR), Value("60s"), "To write an answer."),
+        // hyper's read buffer can't be smaller than 8 KiB.
+        key("header_bytes", Size(8 * KIB, MIB), Value("16 KiB"), "A request's line and headers together."),
+        key("headers", Integer(1, 1_000), Value("64"), "Headers of a request."),
+        key("requests_per_connection", Integer(1, 1_000_000), Value("100"), "Requests on one connection."),
+        key("profile_bytes", Size(4 * KIB, 64 * MIB), Value("2 MiB"), "What a template may render."),
+        key(
+            "drain_timeout",
+            Time(Duration::ZERO, HOUR),
+            Value("30s"),
+            "What open connections are given to finish when the server stops.",
+        ),
+    ],
+};
+
+pub static CACHE: Table = Table {
+    name: "cache",
+    heading: "[cache]",
+    about: "Profiles that are ready to be sent again.",
+    keys: &[key("size", Size(0, 64 * GIB), Value("64 MiB"), "Memory for delivered profiles; `0 B`: no cache.")],
+};
+
+pub static EVENTS: Table = Table {
+    name: "events",
+    heading: "[events]",
+    about: "The record of who asked for what.",
+    keys: &[
+        key(
+            "queue",
+            Integer(1, 10_000_000),
+            Value("10000"),
+            "Events that may wait for the database; more are spooled to disk.",
+        ),
+        key("spool", Size(0, 1024 * GIB), Value("256 MiB"), "Disk for spooled events, in `spool` of `data_dir`."),
+        key("keep", TimeOr("forever", HOUR, DAY.saturating_mul(3_650)), Value("90d"), "How long events are kept."),
+        key("keep_rows", Integer(1_000, 1_000_000_000_000), Nothing("any number"), "How many events are kept."),
+    ],
+};
+
+pub static LOG: Table = Table {
+    name: "log",
+    heading: "[log]",
+    about: "What the server writes to stderr.",
+    keys: &[
+        key(
+            "format",
+            Choice(&["text", "json"]),
+            Value("text"),
+            "One line per entry: for people, or one JSON object for machines.",
+        ),
+        key(
+            "level",
+            Text("a filter"),
+            Value("info"),
+            "`error`, `warn`, `info`, `debug`, `trace` or `off`; also per module: `info,resyncd::tls=debug`.",
+        ),
+    ],
+};
+
+pub static FOLDER: Table = Table {
+    name: "folder",
+    heading: "[[folder]]",
+    about: "A folder of files that anyone may fetch: firmware, ring tones, CA files, dictionaries. It may not lie in, or hold, `data_dir`, `profiles` or a private key.",
+    keys: &[
+        key(
+            "path",
+            Text("a path of URLs"),
+            Required,
+            "What its URLs begin with: `/firmware/`. Begins and ends with `/`, and lies in no other folder's.",
+        ),
+        key("folder", Path, Required, "The folder."),
+    ],
+};
+
+/// All tables, in the order in which the docs tell of them.
+pub static TABLES: &[&Table] = &[
+    &TOP,
+    &LISTENER,
+    &LISTENER_TLS,
+    &LISTENER_TLS_NAME,
+    &ADMIN,
+    &DATABASE,
+    &SECRETS,
+    &LIMITS,
+    &CACHE,
+    &EVENTS,
+    &LOG,
+    &FOLDER,
+];
+
+/// Variables that override nothing, and are not refused.
+pub const RESERVED: &[Reserved] = &[
+    Reserved { name: "RESYNCD_CONFIG", about: "The configuration, instead of `--config`." },
+    Reserved { name: "RESYNCD_MASTER_KEY", about: "By custom the variable that `secrets.master_key` names." },
+    Reserved { name: "RESYNCD_KEY", about: "A key for the commands that take `--key`." },
+    Reserved { name: "RESYNCD_BLESS", about: "The tests write their golden files." },
+];
+
+/// What Kubernetes and Docker set beside a service that is called `resyncd`: `RESYNCD_SERVICE_HOST`,
+/// `RESYNCD_PORT_8443_TCP`. Nobody wrote them, so they can't be refused.
+pub const RESERVED_PREFIXES: &[&str] = &["RESYNCD_SERVICE_", "RESYNCD_PORT_"];
+
+/// They set this one too, to a URL. Any other value is somebody's wish for another port, which it would not fulfil.
+pub const RESERVED_URL: &str = "RESYNCD_PORT";
+
+impl Table {
+    /// The key of that name.
+    pub fn key(&self, name: &str) -> Option<&'static Key> {
+        self.keys.iter().find(|key| key.name == name)
+    }
+}
+
+/// A length of time as it is typed, in the largest unit that divides it.
+fn typed_time(time: Duration) -> String {
+    for (unit, name) in [(DAY, "d"), (HOUR, "h"), (MINUTE, "m"), (SECOND, "s")] {
+        if !time.is_zero() && time.as_millis().is_multiple_of(unit.as_millis()) {
+            return format!("{}{name}", time.as_millis() / unit.as_millis());
+        }
+    }
+    if time.is_zero() { "0s".to_owned() } else { format!("{}ms", time.as_millis() / MILLISECOND.as_millis()) }
+}
+
+/// A size as it is typed, in the largest unit that divides it.
+fn typed_size(size: u64) -> String {
+    for (unit, name) in [(GIB, "GiB"), (MIB, "MiB"), (KIB, "KiB")] {
+        if size != 0 && size.is_multiple_of(unit) {
+            return format!("{} {name}", size / unit);
+        }
+    }
+    format!("{size} B")
+}
+
+impl Kind {
+    /// The bounds of a number, a time or a size, as they are typed; none for what has none.
+    pub fn bounds(&self) -> Option<String> {
+        match *self {
+            Integer(min, max) => Some(format!("from {min} to {max}")),
+            Time(min, max) | TimeOr(_, min, max) => Some(format!("from {} to {}", typed_time(min), typed_time(max))),
+            Size(min, max) => Some(format!("from {} to {}", typed_size(min), typed_size(max))),
+            _ => None,
+        }
+    }
+
+    /// Whether TOML wants it in quotes.
+    pub fn is_quoted(&self) -> bool {
+        !matches!(self, Bool | Integer(..))
+    }
+}
+
+/// In words for the docs.
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Text(what) => f.write_str(what)?,
+            Path => f.write_str("a path")?,
+            Paths => f.write_str("a path, or a list of them")?,
+            Bool => f.write_str("`true` or `false`")?,
+            Integer(..) => f.write_str("a whole number")?,
+            Time(..) => f.write_str("a length of time")?,
+            TimeOr(word, ..) => write!(f, "`{word}`, or a length of time")?,
+            Size(..) => f.write_str("a size")?,
+            Choice(words) => {
+                for (index, word) in words.iter().enumerate() {
+                    let between = match index {
+                        0 => "",
+                        _ if index + 1 == words.len() => " or ",
+                        _ => ", ",
+                    };
+                    write!(f, "{between}`{word}`")?;
+                }
+            }
+            Secret => f.write_str("a text, `{ env = \"NAME\" }` or `{ file = \"PATH\" }`")?,
+        }
+        match self.bounds() {
+            Some(bounds) => write!(f, ", {bounds}"),
+            None => Ok(()),
+        }
+    }
+}
