@@ -2,9 +2,9 @@
 
 mod data_file;
 mod decrypt;
+pub mod docs;
 mod encrypt;
 mod key;
-pub mod docs;
 
 use std::fmt;
 use std::path::PathBuf;

@@ -2,4 +2,4 @@
 
 mod record;
 
-pub use record::{Event, Flag, Kind, Outcome, Refusal, TEXT_LIMIT};
+pub use record::{Event, Flag, Kind, Outcome, Refusal, TEXT_LIMIT, cut};

@@ -56,6 +56,12 @@ pub struct Event {
 /// Longest raw text of the outside that an event keeps, in bytes.
 pub const TEXT_LIMIT: usize = 512;
 
+/// Raw text of the outside, cut to [`TEXT_LIMIT`].
+pub fn cut(text: &str) -> String {
+    let end = (0..=TEXT_LIMIT.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+    text.get(..end).unwrap_or_default().to_owned()
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
     Resync,

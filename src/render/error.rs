@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::delivery::DeliveryError;
 use crate::settings::{Origin, SecretError};
 
 /// Why a profile could not be made: which file, line and setting, and what to do. Never holds a secret.
@@ -19,6 +20,8 @@ pub enum RenderError {
     Malformed { template: String, line: u32, message: String },
     /// The rendered text is larger than the configured limit, in bytes.
     TooLarge { template: String, limit: usize },
+    /// The profile could not be compressed or encrypted.
+    Delivery(String),
     /// The file needs something that this request can't tell: a MAC, a model.
     Missing(&'static str),
 }
@@ -36,9 +39,16 @@ impl fmt::Display for RenderError {
             Self::TooLarge { template, limit } => {
                 write!(f, "{template}: renders more than {limit} bytes (limits.profile)")
             }
+            Self::Delivery(why) => write!(f, "[delivery]: {why}"),
             Self::Missing(what) => write!(f, "the file can't be made without {what}"),
         }
     }
 }
 
 impl std::error::Error for RenderError {}
+
+impl From<DeliveryError> for RenderError {
+    fn from(error: DeliveryError) -> Self {
+        Self::Delivery(error.to_string())
+    }
+}

@@ -1,5 +1,14 @@
 //! The one pipeline: a request becomes an answer and an event. Server, preview and lint all go through here.
 
+mod cache;
+mod generation;
+mod pipeline;
+mod profiles;
 mod request;
+mod target;
 
-pub use request::{ClientCertificate, Connection, TlsSession};
+pub use generation::{Generation, delivery_of};
+pub use pipeline::Pipeline;
+pub use profiles::{Device, Group, Profiles};
+pub use request::{Answer, ClientCertificate, Connection, Request, TlsSession};
+pub use target::path_of;

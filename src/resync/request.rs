@@ -1,7 +1,11 @@
-//! A request as the pipeline sees it: plain values, nothing of the HTTP or TLS library.
+//! A request and its answer as the pipeline sees them: plain values, nothing of the HTTP or TLS library.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use time::OffsetDateTime;
 
 use crate::identity::Subject;
 
@@ -32,4 +36,61 @@ pub enum ClientCertificate {
     Verified { subject: Subject, dates_waived: bool, purpose_waived: bool },
     /// It proves nothing; `reason` says why, in OpenSSL's words.
     Unverified { subject: Subject, reason: String },
+}
+
+/// A phone's request for a file.
+#[derive(Debug, Clone)]
+pub struct Request<'r> {
+    pub connection: &'r Connection,
+    /// When its headers had been read.
+    pub time: OffsetDateTime,
+    pub started: Instant,
+    /// As it was sent.
+    pub method: &'r str,
+    /// Path and query as they were sent.
+    pub target: &'r str,
+    pub user_agent: Option<&'r str>,
+    /// The `If-None-Match` header.
+    pub if_none_match: Option<&'r str>,
+}
+
+/// What is answered. Every refusal is [`Answer::refused`]: the same for all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    pub status: u16,
+    pub content_type: Option<String>,
+    pub content_encoding: Option<&'static str>,
+    /// As it stands in the header, quotes and all.
+    pub etag: Option<String>,
+    /// Empty for HEAD too; `length` is what GET would send.
+    pub body: Bytes,
+    pub length: u64,
+    /// Methods that would be answered, where the one sent was not.
+    pub allow: bool,
+}
+
+impl Answer {
+    /// An answer without a body.
+    pub fn empty(status: u16) -> Self {
+        Self {
+            status,
+            content_type: None,
+            content_encoding: None,
+            etag: None,
+            body: Bytes::new(),
+            length: 0,
+            allow: false,
+        }
+    }
+
+    /// Not found, forbidden and unknown alike. 404 rather than 403 because a phone that tries several file names goes on
+    /// to the next, and both make it try again after `Resync_Error_Retry_Delay`.
+    pub fn refused() -> Self {
+        Self::empty(404)
+    }
+
+    /// A method other than GET and HEAD, whatever the path.
+    pub fn wrong_method() -> Self {
+        Self { allow: true, ..Self::empty(405) }
+    }
 }

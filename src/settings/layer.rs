@@ -56,12 +56,14 @@ pub struct Layer {
     pub leaves: Box<[Leaf]>,
     /// Changes when, and only when, the file's text does.
     pub fingerprint: u64,
+    /// Whether it holds a secret that stands elsewhere, and can change while the layer does not.
+    pub outside: bool,
 }
 
 impl Layer {
     /// A layer without settings.
     pub fn empty(source: &Path) -> Self {
-        Self { source: source.into(), unset: Box::default(), leaves: Box::default(), fingerprint: 0 }
+        Self { source: source.into(), unset: Box::default(), leaves: Box::default(), fingerprint: 0, outside: false }
     }
 
     /// The leaf of a key.
@@ -85,7 +87,9 @@ pub fn read(document: &Document, kind: LayerKind, folder: &Path) -> Result<(Head
     reader.finish();
     let mut leaves = leaves.into_inner();
     leaves.sort_by(|a, b| a.key.cmp(&b.key));
+    let outside = leaves.iter().any(|leaf| matches!(&leaf.value, Value::Secret(source) if source.is_outside()));
     let layer = Layer {
+        outside,
         source: document.path().clone(),
         unset: unset.into(),
         leaves: leaves.into(),
@@ -184,6 +188,14 @@ impl Reading<'_> {
             };
             let Some(key) = Key::of(section.name, n, setting.name) else { continue };
             match self.value(setting.kind, raw) {
+                Ok(Value::Bool(true)) if section.name == "access" && matches!(name, "password" | "token") => {
+                    let help = "set access.certificate, access.encrypted or access.networks".to_owned();
+                    table.problem(
+                        name,
+                        "this version can't check passwords and tokens, so it would open nothing",
+                        help,
+                    );
+                }
                 Ok(value) => self.push(key, value, raw.line),
                 Err((message, help)) => table.problem(name, message, help),
             }

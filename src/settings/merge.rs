@@ -37,6 +37,7 @@ pub struct Effective {
     settings: BTreeMap<Key, Setting>,
     /// Combines the layers' fingerprints: equal where every layer is.
     fingerprint: u64,
+    outside: bool,
 }
 
 impl Effective {
@@ -58,12 +59,23 @@ impl Effective {
             let origin = Origin { source: layer.source.clone(), line: leaf.line };
             self.settings.insert(leaf.key.clone(), Setting { value: leaf.value.clone(), origin });
         }
-        self.fingerprint = self.fingerprint.rotate_left(7) ^ layer.fingerprint;
+        self.fingerprint = self.fingerprint_with(layer);
+        self.outside |= layer.outside;
     }
 
     /// Changes when the text of any layer does.
     pub fn fingerprint(&self) -> u64 {
         self.fingerprint
+    }
+
+    /// What the fingerprint would be with one more layer, without the work of merging it.
+    pub fn fingerprint_with(&self, layer: &Layer) -> u64 {
+        self.fingerprint.rotate_left(7) ^ layer.fingerprint
+    }
+
+    /// Whether a value can change while the layers do not: a secret in a file or the environment.
+    pub fn has_outside_values(&self) -> bool {
+        self.outside
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (&Key, &Setting)> {
@@ -118,11 +130,6 @@ impl Effective {
             Value::Secret(source) => Some(source.bytes()),
             _ => None,
         }
-    }
-
-    /// Whether any value can change while the layers do not: a secret in a file or the environment.
-    pub fn has_outside_values(&self) -> bool {
-        self.settings.values().any(|setting| matches!(&setting.value, Value::Secret(source) if source.is_outside()))
     }
 }
 

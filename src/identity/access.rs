@@ -1,0 +1,189 @@
+//! Whether what is known of the asker opens a device's file. Decided before any secret is looked at.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use crate::events::Refusal;
+use crate::model::{MacAddr, Serial};
+use crate::packs::Identified;
+use crate::settings::Effective;
+
+/// The `[access]` settings of one device.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Access {
+    pub certificate: bool,
+    pub encrypted: bool,
+    pub networks: Vec<IpNet>,
+}
+
+impl Access {
+    /// Reads the settings; what is not set opens nothing.
+    pub fn of(settings: &Effective) -> Self {
+        Self {
+            certificate: settings.boolean("access.certificate").unwrap_or(false),
+            encrypted: settings.boolean("access.encrypted").unwrap_or(false),
+            // The layer's reader has refused what is no network.
+            networks: settings.texts("access.networks").filter_map(|network| network.parse().ok()).collect(),
+        }
+    }
+}
+
+/// What a verified client certificate says of its phone; none where there is no certificate that verifies.
+#[derive(Debug, Clone, Copy)]
+pub struct Evidence<'e> {
+    pub peer: IpAddr,
+    pub certificate: Option<&'e Identified>,
+    /// Why a certificate that was shown is no evidence, for the event.
+    pub certificate_problem: Option<&'e str>,
+}
+
+/// The device whose file is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    pub mac: MacAddr,
+    pub serial: Option<&'a Serial>,
+    /// Whether this file's body is encrypted with the device's own key.
+    pub encrypted: bool,
+}
+
+/// Which rule opened the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proof {
+    Certificate,
+    Network,
+    Encrypted,
+}
+
+/// Why no rule did, in words for the operator.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Denied {
+    pub refusal: Refusal,
+    pub reason: String,
+}
+
+/// Decides. Any rule that holds suffices, save that a valid certificate of another phone gets nothing.
+pub fn decide(access: &Access, asked: &Asked<'_>, evidence: &Evidence<'_>) -> Result<Proof, Denied> {
+    let named = evidence.certificate.map(|found| names(found, asked));
+    if let Some(Named::Another(whom)) = &named {
+        let reason = format!("the client certificate is that of {whom}, not of {}", asked.mac);
+        return Err(Denied { refusal: Refusal::WrongCertificate, reason });
+    }
+    if access.certificate && named == Some(Named::This) {
+        return Ok(Proof::Certificate);
+    }
+    if access.networks.iter().any(|network| network.contains(&evidence.peer.to_canonical())) {
+        return Ok(Proof::Network);
+    }
+    if access.encrypted && asked.encrypted {
+        return Ok(Proof::Encrypted);
+    }
+    Err(Denied { refusal: Refusal::NoProof, reason: reason(access, asked, evidence, named.as_ref()) })
+}
+
+/// Whom a certificate names.
+#[derive(Debug, PartialEq, Eq)]
+enum Named {
+    This,
+    Another(String),
+    /// No one: many phones share it, or it says too little.
+    None,
+}
+
+fn names(found: &Identified, asked: &Asked<'_>) -> Named {
+    if found.generic {
+        return Named::None;
+    }
+    match (found.mac, &found.serial) {
+        (Some(mac), _) if mac != asked.mac => Named::Another(mac.to_string()),
+        (Some(_), Some(serial)) if asked.serial.is_some_and(|own| own != serial) => {
+            Named::Another(format!("serial number {serial}"))
+        }
+        (Some(_), _) => Named::This,
+        (None, Some(serial)) if asked.serial == Some(serial) => Named::This,
+        (None, Some(serial)) => Named::Another(format!("serial number {serial}")),
+        (None, None) => Named::None,
+    }
+}
+
+fn reason(access: &Access, asked: &Asked<'_>, evidence: &Evidence<'_>, named: Option<&Named>) -> String {
+    let mut reasons = Vec::new();
+    if access.certificate {
+        reasons.push(match (evidence.certificate_problem, named) {
+            (Some(problem), _) => format!("the client certificate proves nothing: {problem}"),
+            (None, Some(_)) => "the client certificate names no phone".to_owned(),
+            (None, None) => "no client certificate was shown".to_owned(),
+        });
+    }
+    if !access.networks.is_empty() {
+        reasons.push(format!("{} is in none of access.networks", evidence.peer));
+    }
+    if access.encrypted && !asked.encrypted {
+        reasons.push("access.encrypted is set, but this file is not encrypted".to_owned());
+    }
+    if reasons.is_empty() {
+        return "the device's [access] opens nothing: set access.certificate, access.encrypted or access.networks"
+            .to_owned();
+    }
+    reasons.join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mac(text: &str) -> MacAddr {
+        text.parse().unwrap()
+    }
+
+    fn identified(mac_text: &str, serial: Option<&str>, generic: bool) -> Identified {
+        Identified {
+            mac: (!mac_text.is_empty()).then(|| mac(mac_text)),
+            serial: serial.map(|serial| serial.parse().unwrap()),
+            generic,
+            ..Identified::default()
+        }
+    }
+
+    fn outcome(access: &Access, certificate: Option<&Identified>, encrypted: bool) -> Result<Proof, Refusal> {
+        let serial: Serial = "88012BA01234".parse().unwrap();
+        let asked = Asked { mac: mac("000e08abcdef"), serial: Some(&serial), encrypted };
+        let evidence = Evidence { peer: "192.0.2.7".parse().unwrap(), certificate, certificate_problem: None };
+        decide(access, &asked, &evidence).map_err(|denied| denied.refusal)
+    }
+
+    #[test]
+    fn each_rule_opens_by_itself() {
+        let own = identified("000e08abcdef", Some("88012BA01234"), false);
+        let certificate = Access { certificate: true, ..Access::default() };
+        assert_eq!(outcome(&certificate, Some(&own), false), Ok(Proof::Certificate));
+        assert_eq!(outcome(&certificate, None, true), Err(Refusal::NoProof));
+        let serial_only = identified("", Some("88012BA01234"), false);
+        assert_eq!(outcome(&certificate, Some(&serial_only), false), Ok(Proof::Certificate));
+        let networks = Access { networks: vec!["192.0.2.0/24".parse().unwrap()], ..Access::default() };
+        assert_eq!(outcome(&networks, None, false), Ok(Proof::Network));
+        let encrypted = Access { encrypted: true, ..Access::default() };
+        assert_eq!(outcome(&encrypted, None, true), Ok(Proof::Encrypted));
+        assert_eq!(outcome(&encrypted, None, false), Err(Refusal::NoProof));
+        assert_eq!(outcome(&Access::default(), Some(&own), true), Err(Refusal::NoProof));
+    }
+
+    #[test]
+    fn a_certificate_of_another_phone_gets_nothing() {
+        let all = Access { certificate: true, encrypted: true, networks: vec!["0.0.0.0/0".parse().unwrap()] };
+        for other in [
+            identified("000e08000001", Some("88012BA01234"), false),
+            identified("000e08abcdef", Some("OTHER12345"), false),
+            identified("", Some("OTHER12345"), false),
+        ] {
+            assert_eq!(outcome(&all, Some(&other), true), Err(Refusal::WrongCertificate));
+        }
+    }
+
+    #[test]
+    fn a_generic_certificate_names_no_one() {
+        let certificate = Access { certificate: true, ..Access::default() };
+        assert_eq!(outcome(&certificate, Some(&identified("000e08abcdef", None, true)), false), Err(Refusal::NoProof));
+        assert_eq!(outcome(&certificate, Some(&identified("", None, false)), false), Err(Refusal::NoProof));
+    }
+}

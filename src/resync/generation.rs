@@ -1,0 +1,237 @@
+//! A generation: packs and file layers, loaded, validated and from then on immutable. Reloads swap whole generations.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use quick_cache::sync::Cache;
+
+use super::profiles::{Device, GroupId, Profiles};
+use crate::delivery::{Delivery, Encryption, KeyDigest};
+use crate::document::{Problem, Problems};
+use crate::packs::{FileEntry, ModelId, Pack, Packs, Source};
+use crate::render::{DeviceFacts, Engine, Job, RenderError, Rendered, Shown};
+use crate::settings::{Effective, Layer};
+
+/// One loaded, validated set of packs and file layers.
+#[derive(Debug)]
+pub struct Generation {
+    /// Counted from 1.
+    pub number: u64,
+    pub packs: Packs,
+    pub profiles: Profiles,
+    /// One per pack.
+    engines: Vec<Engine>,
+    /// `profiles/files/`.
+    files: PathBuf,
+    /// The layers below a device's own, merged, by model and group: what thousands of devices share.
+    bases: Cache<(ModelId, Option<GroupId>), Arc<Effective>>,
+}
+
+/// How many merged bases are kept; one takes a few kilobytes.
+const BASES: usize = 4096;
+
+impl Generation {
+    /// Loads and validates everything. All mistakes are reported in one go.
+    pub fn load(templates: &Path, profiles: &Path, number: u64) -> Result<Self, Problems> {
+        let packs = Packs::load(templates, profiles)?;
+        let mut problems = Problems::default();
+        let mut engines = Vec::new();
+        for pack in packs.iter() {
+            match Engine::new(pack) {
+                Ok(engine) => engines.push(engine),
+                Err(errors) => problems
+                    .extend(errors.into_iter().map(|error| Problem::file(pack.folder.clone(), error.to_string()))),
+            }
+        }
+        match Profiles::load(profiles, &packs) {
+            Ok(loaded) => problems.into_result(Self {
+                number,
+                packs,
+                profiles: loaded,
+                engines,
+                files: profiles.join("files"),
+                bases: Cache::new(BASES),
+            }),
+            Err(found) => {
+                problems.extend(found);
+                Err(problems)
+            }
+        }
+    }
+
+    /// The layers of a device, weakest first.
+    pub fn layers<'g>(&'g self, device: &'g Device) -> Vec<&'g Layer> {
+        let mut layers = self.shared_layers(device.model, device.group);
+        layers.push(&device.layer);
+        layers
+    }
+
+    fn shared_layers(&self, model: ModelId, group: Option<GroupId>) -> Vec<&Layer> {
+        let groups = group.and_then(|group| self.profiles.group(group)).map(|group| group.chain.as_slice());
+        let groups =
+            groups.unwrap_or_default().iter().filter_map(|id| self.profiles.group(*id)).map(|group| &group.layer);
+        let defaults = self.packs.get(model.pack).map(|pack| &pack.defaults);
+        defaults
+            .into_iter()
+            .chain(&self.profiles.defaults)
+            .chain(self.profiles.models.get(&model))
+            .chain(groups)
+            .collect()
+    }
+
+    /// The layers below a device's own, merged.
+    pub fn base(&self, device: &Device) -> Arc<Effective> {
+        let key = (device.model, device.group);
+        if let Some(base) = self.bases.get(&key) {
+            return base;
+        }
+        let base = Arc::new(Effective::merge(self.shared_layers(device.model, device.group)));
+        self.bases.insert(key, base.clone());
+        base
+    }
+
+    /// The settings that hold for a device.
+    pub fn settings(&self, device: &Device) -> Effective {
+        let mut settings = (*self.base(device)).clone();
+        settings.apply(&device.layer);
+        settings
+    }
+
+    /// The settings that hold for a file for anyone: the pack's, the operator's defaults, and the model's if the path
+    /// names one.
+    pub fn settings_for_anyone(&self, pack: usize, model: Option<usize>) -> Effective {
+        match model {
+            Some(model) => Effective::merge(self.shared_layers(ModelId { pack, model }, None)),
+            None => Effective::merge(
+                self.packs.get(pack).map(|pack| &pack.defaults).into_iter().chain(&self.profiles.defaults),
+            ),
+        }
+    }
+
+    /// Changes when anything that a device's profiles depend on does.
+    pub fn fingerprint(&self, device: &Device) -> u64 {
+        let base = self.base(device);
+        let pack = self.packs.get(device.model.pack).map_or(0, |pack| pack.fingerprint);
+        // What stands outside the layers is looked at again after each reload.
+        let outside = if base.has_outside_values() || device.layer.outside { self.number } else { 0 };
+        mix(&[pack, base.fingerprint_with(&device.layer), outside])
+    }
+
+    /// The same of a file for anyone.
+    pub fn fingerprint_for_anyone(&self, pack: usize, model: Option<usize>) -> u64 {
+        let layers = match model {
+            Some(model) => self.shared_layers(ModelId { pack, model }, None),
+            None => self.profiles.defaults.iter().collect(),
+        };
+        let mut parts = vec![self.packs.get(pack).map_or(0, |pack| pack.fingerprint)];
+        parts.extend(layers.iter().map(|layer| layer.fingerprint));
+        mix(&parts)
+    }
+
+    /// What templates may know of a device.
+    pub fn facts(&self, device: &Device) -> DeviceFacts {
+        let group = device.group.and_then(|group| self.profiles.group(group)).map(|group| group.name.to_string());
+        DeviceFacts { mac: device.mac, serial: device.serial.clone(), group }
+    }
+
+    /// Renders a device's file.
+    pub fn render(
+        &self,
+        device: &Device,
+        file: &FileEntry,
+        settings: &Effective,
+        path: &str,
+        shown: Shown,
+        limit: usize,
+    ) -> Result<Rendered, RenderError> {
+        let (pack, model) = self.packs.pack_and_model(device.model).ok_or(RenderError::Missing("a model"))?;
+        let engine = self.engines.get(device.model.pack).ok_or(RenderError::Missing("a pack"))?;
+        let facts = self.facts(device);
+        engine.render(&Job { pack, file, model: Some(model), device: Some(&facts), settings, path, shown, limit })
+    }
+
+    /// Renders a file for anyone.
+    pub fn render_for_anyone(
+        &self,
+        pack_index: usize,
+        file: &FileEntry,
+        model: Option<usize>,
+        path: &str,
+        limit: usize,
+    ) -> Result<Rendered, RenderError> {
+        let pack = self.packs.get(pack_index).ok_or(RenderError::Missing("a pack"))?;
+        let engine = self.engines.get(pack_index).ok_or(RenderError::Missing("a pack"))?;
+        let settings = self.settings_for_anyone(pack_index, model);
+        let model = model.and_then(|model| pack.models.get(model));
+        let job = Job { pack, file, model, device: None, settings: &settings, path, shown: Shown::Absent, limit };
+        engine.render(&job)
+    }
+
+    /// The path of a static file that the operator drops in, for this device or model.
+    pub fn static_path(
+        &self,
+        file: &FileEntry,
+        pack: &Pack,
+        device: Option<&Device>,
+        model: Option<usize>,
+    ) -> Option<PathBuf> {
+        let Source::Static(name) = &file.source else { return None };
+        let model = device.map(|device| device.model.model).or(model).and_then(|model| pack.models.get(model));
+        let mut name = name.clone();
+        let places = [
+            ("{mac}", device.map(|device| device.mac.to_string())),
+            ("{MAC}", device.map(|device| device.mac.upper())),
+            ("{serial}", device.and_then(|device| device.serial.as_ref()).map(ToString::to_string)),
+            ("{model}", model.map(|model| model.name.to_string())),
+        ];
+        for (place, value) in places {
+            if name.contains(place) {
+                name = name.replace(place, &value?);
+            }
+        }
+        Some(self.files.join(name))
+    }
+}
+
+fn mix(parts: &[u64]) -> u64 {
+    parts
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325, |mixed: u64, part| (mixed ^ part).wrapping_mul(0x0100_0000_01b3).rotate_left(29))
+}
+
+/// The delivery that `[delivery]` asks for.
+pub fn delivery_of(settings: &Effective) -> Result<Delivery, RenderError> {
+    let gzip = settings.boolean("delivery.gzip").unwrap_or(false);
+    let wanted = settings.text("delivery.encryption").unwrap_or("none");
+    if wanted == "none" {
+        return Ok(Delivery { gzip, encryption: Encryption::None });
+    }
+    let key = match (settings.named("delivery.key"), settings.secret_bytes("delivery.key")) {
+        (_, Some(Ok(key))) => key,
+        (Some(setting), Some(Err(why))) => {
+            return Err(RenderError::Secret {
+                setting: "delivery.key".to_owned(),
+                origin: setting.origin.clone(),
+                why,
+            });
+        }
+        _ => return Err(RenderError::Missing("delivery.key, which delivery.encryption needs")),
+    };
+    let encryption = if wanted == "aes128gcm" {
+        let record_size = settings.integer("delivery.record_size").and_then(|size| u32::try_from(size).ok());
+        Encryption::Aes128Gcm {
+            keying_material: key,
+            record_size: record_size.unwrap_or(crate::delivery::DEFAULT_RECORD_SIZE),
+            key_id: settings.text("delivery.key_id").unwrap_or_default().as_bytes().to_vec(),
+        }
+    } else {
+        let iterations = settings.integer("delivery.iterations").and_then(|rounds| u32::try_from(rounds).ok());
+        let digest = match settings.text("delivery.digest") {
+            Some("sha256") => KeyDigest::Sha256,
+            Some("pbkdf2") => KeyDigest::Pbkdf2 { iterations: iterations.unwrap_or(KeyDigest::DEFAULT_ITERATIONS) },
+            _ => KeyDigest::Md5,
+        };
+        Encryption::Aes256Cbc { passphrase: key, digest }
+    };
+    Ok(Delivery { gzip, encryption })
+}

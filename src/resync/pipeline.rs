@@ -1,0 +1,438 @@
+//! The one way from a request to its answer and its event.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+
+use super::cache::{Profiles as Cache, Ready, Slot};
+use super::generation::{Generation, delivery_of};
+use super::profiles::Device;
+use super::request::{Answer, ClientCertificate, Request};
+use super::target::path_of;
+use crate::events::{Event, Flag, Kind, Outcome, Refusal, cut};
+use crate::identity::{Access, Asked, Evidence, decide};
+use crate::model::Secret;
+use crate::packs::{Audience, Candidate, FileEntry, Identified, Source};
+use crate::render::{RenderError, Shown};
+use crate::settings::Effective;
+
+/// The pipeline: the generation in force, and the profiles kept ready.
+#[derive(Debug)]
+pub struct Pipeline {
+    generation: ArcSwap<Generation>,
+    cache: Cache,
+    /// Keys the ETags: an unkeyed digest of a profile would let anyone who may fetch it encrypted try passwords on it.
+    etag_key: Secret,
+    /// The largest profile, in bytes.
+    profile_limit: usize,
+}
+
+/// The largest static file that is sent from memory, in bytes; firmware lies in folders, which are streamed.
+const STATIC_LIMIT: u64 = 16 << 20;
+
+impl Pipeline {
+    pub fn new(generation: Generation, cache_bytes: u64, etag_key: Secret, profile_limit: usize) -> Self {
+        Self { generation: ArcSwap::from_pointee(generation), cache: Cache::new(cache_bytes), etag_key, profile_limit }
+    }
+
+    /// The generation in force.
+    pub fn generation(&self) -> Arc<Generation> {
+        self.generation.load_full()
+    }
+
+    /// Puts another generation in force. Requests that are being answered finish with the old one.
+    pub fn swap(&self, generation: Generation) {
+        self.generation.store(Arc::new(generation));
+    }
+
+    /// Bytes of profiles kept ready.
+    pub fn cached_bytes(&self) -> u64 {
+        self.cache.weight()
+    }
+
+    /// Answers a request, and records it.
+    pub fn answer(&self, request: &Request<'_>) -> (Answer, Event) {
+        let generation = self.generation.load();
+        let mut asking = Asking::new(self, &generation, request);
+        let answer = match asking.answer() {
+            Ok(answer) => answer,
+            Err(Stop::Refused(refusal, reason)) => {
+                asking.event.outcome = Outcome::Refused(refusal);
+                asking.event.reason = Some(reason);
+                if refusal == Refusal::Method { Answer::wrong_method() } else { Answer::refused() }
+            }
+            Err(Stop::Failed(error)) => {
+                asking.event.outcome = Outcome::Failed;
+                asking.event.reason = Some(error.to_string());
+                Answer::empty(500)
+            }
+        };
+        let mut event = asking.event;
+        event.status = answer.status;
+        event.bytes = u64::try_from(answer.body.len()).unwrap_or(u64::MAX);
+        event.duration = request.started.elapsed();
+        (answer, event)
+    }
+
+    /// Changes exactly when the profile or the way that it is packed does.
+    fn etag(&self, profile: &[u8], packing: &str, is_weak: bool) -> String {
+        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(self.etag_key.expose()) else { return String::new() };
+        mac.update(packing.as_bytes());
+        mac.update(&[0]);
+        mac.update(profile);
+        let digest = mac.finalize().into_bytes();
+        let hex: String = digest.iter().take(12).map(|octet| format!("{octet:02x}")).collect();
+        if is_weak { format!("W/\"{hex}\"") } else { format!("\"{hex}\"") }
+    }
+}
+
+/// Why a request ends without a file.
+enum Stop {
+    Refused(Refusal, String),
+    Failed(RenderError),
+}
+
+impl From<RenderError> for Stop {
+    fn from(error: RenderError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+fn refused(refusal: Refusal, reason: impl Into<String>) -> Stop {
+    Stop::Refused(refusal, reason.into())
+}
+
+/// One request on its way.
+struct Asking<'a> {
+    pipeline: &'a Pipeline,
+    generation: &'a Generation,
+    request: &'a Request<'a>,
+    /// Which pack knows the User-Agent.
+    user_agent: Option<(usize, Identified)>,
+    /// What the packs read from a certificate that verifies.
+    certificate: Option<Identified>,
+    certificate_problem: Option<&'a str>,
+    event: Event,
+}
+
+/// The file that a path means.
+struct Meant<'a> {
+    candidate: Candidate,
+    file: &'a FileEntry,
+    /// None for a file for anyone.
+    device: Option<&'a Device>,
+}
+
+impl<'a> Asking<'a> {
+    fn new(pipeline: &'a Pipeline, generation: &'a Generation, request: &'a Request<'a>) -> Self {
+        let tls = request.connection.tls.as_ref();
+        let user_agent = request.user_agent.and_then(|text| generation.packs.identify_user_agent(text));
+        let mut flags = Vec::new();
+        let (mut subject, mut certificate, mut certificate_problem) = (None, None, None);
+        match tls.map(|tls| &tls.certificate) {
+            None | Some(ClientCertificate::None) => {}
+            Some(ClientCertificate::Verified { subject: found, dates_waived, purpose_waived }) => {
+                flags.extend(dates_waived.then_some(Flag::CertificateDates));
+                flags.extend(purpose_waived.then_some(Flag::CertificatePurpose));
+                certificate = generation.packs.identify_certificate(found).map(|(_, identified)| identified);
+                if certificate.is_none() {
+                    certificate_problem = Some("no pack knows a subject of this form");
+                }
+                subject = Some(found.to_string());
+            }
+            Some(ClientCertificate::Unverified { subject: found, reason }) => {
+                certificate_problem = Some(reason.as_str());
+                subject = Some(found.to_string());
+            }
+        }
+        let said = user_agent.as_ref().map(|(_, said)| said);
+        let first = |read: fn(&Identified) -> Option<&String>| {
+            said.and_then(read).or_else(|| certificate.as_ref().and_then(read)).map(|text| cut(text))
+        };
+        let event = Event {
+            time: request.time,
+            kind: Kind::Resync,
+            listener: request.connection.listener.clone(),
+            peer: request.connection.peer,
+            method: cut(request.method),
+            target: cut(request.target),
+            status: 0,
+            bytes: 0,
+            duration: std::time::Duration::ZERO,
+            tls_version: tls.map(|tls| tls.version),
+            tls_cipher: tls.map(|tls| tls.cipher.clone()),
+            certificate: subject.as_deref().map(cut),
+            user_agent: request.user_agent.map(cut),
+            vendor: first(|found| found.vendor.as_ref()),
+            model: first(|found| found.model.as_ref()),
+            firmware: first(|found| found.firmware.as_ref()),
+            device: None,
+            asked_mac: None,
+            file: None,
+            generation: generation.number,
+            encoding: None,
+            outcome: Outcome::Served,
+            reason: None,
+            flags,
+        };
+        Self { pipeline, generation, request, user_agent, certificate, certificate_problem, event }
+    }
+
+    fn answer(&mut self) -> Result<Answer, Stop> {
+        if !matches!(self.request.method, "GET" | "HEAD") {
+            return Err(refused(Refusal::Method, "phones fetch their files by GET or HEAD"));
+        }
+        let path = path_of(self.request.target)
+            .ok_or_else(|| refused(Refusal::BadRequest, "the request target names no path"))?;
+        let meant = self.meant(&path)?;
+        let pack = self.generation.packs.get(meant.candidate.pack);
+        self.event.file = pack.map(|pack| format!("{}/{}", pack.name, meant.file.name));
+        let ready = match meant.device {
+            Some(device) => {
+                self.event.device = Some(device.mac);
+                self.compare(device);
+                self.for_device(&meant, device, &path)?
+            }
+            None => self.for_anyone(&meant, &path)?,
+        };
+        self.event.encoding = ready.label;
+        Ok(self.answer_of(&ready))
+    }
+
+    /// Finds the file, and the device that it is for.
+    fn meant(&mut self, path: &str) -> Result<Meant<'a>, Stop> {
+        let candidates = self.generation.packs.matches(path);
+        if candidates.is_empty() {
+            return Err(refused(Refusal::UnknownPath, "no pack has a file at this path"));
+        }
+        self.event.asked_mac = candidates.iter().find_map(|candidate| candidate.captures.mac);
+        let mut not_for = None;
+        let mut for_anyone = Vec::new();
+        for candidate in candidates {
+            let pack = self.generation.packs.get(candidate.pack);
+            let Some(file) = pack.and_then(|pack| pack.files.get(candidate.file)) else { continue };
+            if file.audience == Audience::Anyone {
+                if candidate.captures.model.is_none_or(|model| file.is_for(model)) {
+                    for_anyone.push(Meant { candidate, file, device: None });
+                }
+                continue;
+            }
+            let Some(device) = self.device_of(&candidate) else { continue };
+            if device.model.pack == candidate.pack && file.is_for(device.model.model) {
+                return Ok(Meant { candidate, file, device: Some(device) });
+            }
+            not_for = Some(device);
+        }
+        // The device's own pack decides; between files for anyone the User-Agent breaks the tie.
+        let by_user_agent = self.user_agent.as_ref().map(|(pack, _)| *pack);
+        let preferred = for_anyone.iter().position(|meant| Some(meant.candidate.pack) == by_user_agent).unwrap_or(0);
+        if let Some(meant) = for_anyone.into_iter().nth(preferred) {
+            return Ok(meant);
+        }
+        if let Some(device) = not_for {
+            self.event.device = Some(device.mac);
+            let model = self.generation.packs.pack_and_model(device.model).map(|(_, model)| &*model.name);
+            let reason = format!("the record of {} says {}, which has no such file", device.mac, model.unwrap_or("?"));
+            return Err(refused(Refusal::NotForModel, reason));
+        }
+        let reason = match self.event.asked_mac {
+            Some(mac) => format!("there is no device {mac}"),
+            None => "the path names no device, and no certificate does".to_owned(),
+        };
+        Err(refused(Refusal::UnknownDevice, reason))
+    }
+
+    /// The device that a path names; where it names none, the one that the certificate does.
+    fn device_of(&self, candidate: &Candidate) -> Option<&'a Device> {
+        let profiles = &self.generation.profiles;
+        let captures = &candidate.captures;
+        if let Some(mac) = captures.mac {
+            return profiles.device(mac);
+        }
+        if let Some(serial) = &captures.serial {
+            return profiles.device_by_serial(serial);
+        }
+        let certificate = self.certificate.as_ref().filter(|found| !found.generic)?;
+        match (certificate.mac, &certificate.serial) {
+            (Some(mac), _) => profiles.device(mac),
+            (None, Some(serial)) => profiles.device_by_serial(serial),
+            (None, None) => None,
+        }
+    }
+
+    /// Flags what the phone says of itself and its record says otherwise.
+    fn compare(&mut self, device: &Device) {
+        let model = self.generation.packs.pack_and_model(device.model).map(|(_, model)| model);
+        let said = self.user_agent.as_ref().map(|(_, said)| said);
+        for found in said.into_iter().chain(&self.certificate).filter(|found| !found.generic) {
+            let mut flag = |flag: Flag, differs: bool| {
+                if differs && !self.event.flags.contains(&flag) {
+                    self.event.flags.push(flag);
+                }
+            };
+            let other_model = found.model.as_deref().zip(model).is_some_and(|(said, own)| !own.is_called(said));
+            flag(Flag::ModelDiffers, other_model);
+            flag(Flag::MacDiffers, found.mac.is_some_and(|mac| mac != device.mac));
+            let serials = found.serial.as_ref().zip(device.serial.as_ref());
+            flag(Flag::SerialDiffers, serials.is_some_and(|(said, own)| said != own));
+        }
+    }
+
+    fn for_device(&self, meant: &Meant<'a>, device: &Device, path: &str) -> Result<Arc<Ready>, Stop> {
+        let slot = Slot {
+            device: Some(device.mac),
+            pack: meant.candidate.pack,
+            file: meant.candidate.file,
+            model: Some(device.model.model),
+        };
+        let fingerprint = self.generation.fingerprint(device);
+        let is_static = matches!(meant.file.source, Source::Static(_));
+        if let Some(ready) = self.pipeline.cache.get(&slot, fingerprint).filter(|_| !is_static) {
+            self.check_access(&ready.access, device, ready.encrypted)?;
+            return Ok(ready);
+        }
+        let settings = self.generation.settings(device);
+        let access = Access::of(&settings);
+        let encrypted = meant.file.delivery
+            && settings.text("delivery.encryption").is_some_and(|encryption| encryption != "none")
+            && settings.named("delivery.key").is_some();
+        self.check_access(&access, device, encrypted)?;
+        let ready = if is_static {
+            self.static_file(meant, Some(device))?
+        } else {
+            self.rendered(meant, device, &settings, path, Ready::blank(fingerprint, access, encrypted))?
+        };
+        let ready = Arc::new(ready);
+        if !is_static {
+            self.pipeline.cache.put(slot, ready.clone());
+        }
+        Ok(ready)
+    }
+
+    fn check_access(&self, access: &Access, device: &Device, encrypted: bool) -> Result<(), Stop> {
+        let asked = Asked { mac: device.mac, serial: device.serial.as_ref(), encrypted };
+        let evidence = Evidence {
+            peer: self.request.connection.peer.ip(),
+            certificate: self.certificate.as_ref(),
+            certificate_problem: self.certificate_problem,
+        };
+        decide(access, &asked, &evidence).map(|_| ()).map_err(|denied| Stop::Refused(denied.refusal, denied.reason))
+    }
+
+    fn rendered(
+        &self,
+        meant: &Meant<'_>,
+        device: &Device,
+        settings: &Effective,
+        path: &str,
+        blank: Ready,
+    ) -> Result<Ready, Stop> {
+        let limit = self.pipeline.profile_limit;
+        let rendered = self.generation.render(device, meant.file, settings, path, Shown::Real, limit)?;
+        if !meant.file.delivery {
+            return Ok(self.plain(meant.file, rendered.body, blank));
+        }
+        let delivery = delivery_of(settings)?;
+        let delivered = delivery.pack(&rendered.body).map_err(RenderError::from)?;
+        // A new key makes other bytes of the same profile; the phone has to fetch them.
+        let key = settings.secret_bytes("delivery.key").and_then(Result::ok);
+        let key = key.map(|key| crate::model::fingerprint(key.expose())).unwrap_or_default();
+        let packing = format!("{}/{key:x}", delivered.label.unwrap_or("plain"));
+        Ok(Ready {
+            etag: self.pipeline.etag(&rendered.body, &packing, blank.encrypted),
+            body: Bytes::from(delivered.body),
+            content_type: match delivered.label {
+                None => meant.file.content_type.clone(),
+                Some(_) => "application/octet-stream".to_owned(),
+            },
+            content_encoding: delivered.content_encoding,
+            label: delivered.label,
+            ..blank
+        })
+    }
+
+    fn for_anyone(&self, meant: &Meant<'_>, path: &str) -> Result<Arc<Ready>, Stop> {
+        let model = meant.candidate.captures.model;
+        let slot = Slot { device: None, pack: meant.candidate.pack, file: meant.candidate.file, model };
+        if matches!(meant.file.source, Source::Static(_)) {
+            return Ok(Arc::new(self.static_file(meant, None)?));
+        }
+        let fingerprint = self.generation.fingerprint_for_anyone(meant.candidate.pack, model);
+        if let Some(ready) = self.pipeline.cache.get(&slot, fingerprint) {
+            return Ok(ready);
+        }
+        let limit = self.pipeline.profile_limit;
+        let rendered = self.generation.render_for_anyone(meant.candidate.pack, meant.file, model, path, limit)?;
+        let blank = Ready::blank(fingerprint, Access::default(), false);
+        let ready = Arc::new(self.plain(meant.file, rendered.body, blank));
+        self.pipeline.cache.put(slot, ready.clone());
+        Ok(ready)
+    }
+
+    fn plain(&self, file: &FileEntry, body: Vec<u8>, blank: Ready) -> Ready {
+        Ready {
+            etag: self.pipeline.etag(&body, "plain", false),
+            body: Bytes::from(body),
+            content_type: file.content_type.clone(),
+            encrypted: false,
+            ..blank
+        }
+    }
+
+    /// A file that the operator drops in, as it is now.
+    fn static_file(&self, meant: &Meant<'_>, device: Option<&Device>) -> Result<Ready, Stop> {
+        let pack = self.generation.packs.get(meant.candidate.pack);
+        let path =
+            pack.and_then(|pack| self.generation.static_path(meant.file, pack, device, meant.candidate.captures.model));
+        let path = path.ok_or_else(|| refused(Refusal::NoFile, "the file's name needs what the path doesn't tell"))?;
+        let missing = |why: String| refused(Refusal::NoFile, format!("{}: {why}", path.display()));
+        let metadata = std::fs::metadata(&path).map_err(|error| missing(error.to_string()))?;
+        if !metadata.is_file() || metadata.len() > STATIC_LIMIT {
+            return Err(missing(format!("is no file of at most {STATIC_LIMIT} bytes")));
+        }
+        let body = std::fs::read(&path).map_err(|error| missing(error.to_string()))?;
+        Ok(self.plain(meant.file, body, Ready::blank(0, Access::default(), false)))
+    }
+
+    fn answer_of(&mut self, ready: &Ready) -> Answer {
+        let has_it = self.request.if_none_match.is_some_and(|header| matches_etag(header, &ready.etag));
+        let answer = Answer {
+            status: 200,
+            content_type: Some(ready.content_type.clone()),
+            content_encoding: ready.content_encoding,
+            etag: Some(ready.etag.clone()),
+            body: ready.body.clone(),
+            length: u64::try_from(ready.body.len()).unwrap_or(u64::MAX),
+            allow: false,
+        };
+        if has_it {
+            self.event.outcome = Outcome::NotModified;
+            return Answer { etag: answer.etag, ..Answer::empty(304) };
+        }
+        if self.request.method == "HEAD" { Answer { body: Bytes::new(), ..answer } } else { answer }
+    }
+}
+
+/// Whether an `If-None-Match` header names the ETag, compared weakly as RFC 9110 asks for it.
+fn matches_etag(header: &str, etag: &str) -> bool {
+    let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
+    header.trim() == "*" || header.split(',').any(|tag| opaque(tag) == opaque(etag))
+}
+
+impl Ready {
+    fn blank(fingerprint: u64, access: Access, encrypted: bool) -> Self {
+        Self {
+            fingerprint,
+            access,
+            encrypted,
+            body: Bytes::new(),
+            etag: String::new(),
+            content_type: String::new(),
+            content_encoding: None,
+            label: None,
+        }
+    }
+}
