@@ -9,6 +9,7 @@ pub mod delivery;
 pub mod document;
 pub mod events;
 pub mod identity;
+pub mod lint;
 pub mod model;
 pub mod packs;
 pub mod render;

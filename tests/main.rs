@@ -7,7 +7,8 @@
     reason = "a test that meets the unexpected should fail there"
 )]
 
-mod delivery;
 mod config;
+mod delivery;
 mod docs;
+mod packs;
 mod support;

@@ -2,8 +2,6 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
-
 use crate::delivery::{self, DecryptError, GunzipError, KeyDigest};
 use crate::model::Secret;
 
@@ -21,8 +19,8 @@ const UNZIPPED_LIMIT: usize = 256 << 20;
 /// the one that gives text or a gzip file. A gzip file is unpacked. Standard error tells what was found.
 ///
 /// Exit code: 0 fine, 1 the file doesn't open with this key, 2 could not run.
-#[derive(Debug, Args)]
-pub struct DecryptArgs {
+#[derive(Debug, clap::Args)]
+pub struct Args {
     /// The file to decrypt, up to 64 MiB; - for standard input.
     file: PathBuf,
     /// Where to write, readable to you alone; replaced as a whole or not at all. Standard output if left out.
@@ -63,7 +61,7 @@ struct Opened {
     is_certain: bool,
 }
 
-impl DecryptArgs {
+impl Args {
     pub fn run(self) -> Result<Ending, Failure> {
         if self.iterations.is_some() && matches!(self.digest, Some(KeyDigest::Md5 | KeyDigest::Sha256)) {
             return Err(Failure::Other("--iterations is for --digest pbkdf2".to_owned()));

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
+use clap::ValueEnum;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::{Args, ValueEnum};
 
 use crate::delivery::{DEFAULT_RECORD_SIZE, Delivery, Encryption, KeyDigest, MAX_KEY_ID};
 
@@ -18,8 +18,8 @@ use super::{Ending, Failure};
 /// aes128gcm` with it.
 ///
 /// Exit code: 0 fine, 2 could not run.
-#[derive(Debug, Args)]
-pub struct EncryptArgs {
+#[derive(Debug, clap::Args)]
+pub struct Args {
     /// The file to encrypt, up to 64 MiB; - for standard input.
     file: PathBuf,
     /// Where to write; replaced as a whole or not at all. Standard output if left out.
@@ -67,7 +67,7 @@ pub(super) fn iterations_parser() -> impl TypedValueParser<Value = u32> {
     clap::value_parser!(u32).range(1..=10_000_000)
 }
 
-impl EncryptArgs {
+impl Args {
     pub fn run(self) -> Result<Ending, Failure> {
         let delivery = Delivery { gzip: self.gzip, encryption: self.encryption()? };
         let content = data_file::read(&self.file)?;

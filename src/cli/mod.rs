@@ -1,18 +1,25 @@
 //! The command line: one file per subcommand, and how each one ends.
 
+mod check;
 mod data_file;
 mod decrypt;
 pub mod docs;
 mod encrypt;
+mod explain;
 mod key;
+mod output;
+mod packs;
+mod render;
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::config::Config;
 use crate::document::Problems;
+use crate::resync::Generation;
 
 /// The provisioning file server for SIP phones.
 #[derive(Debug, Parser)]
@@ -27,8 +34,13 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Decrypt(decrypt::DecryptArgs),
-    Encrypt(encrypt::EncryptArgs),
+    Check(check::Args),
+    Render(render::Args),
+    Explain(explain::Args),
+
+    Packs(packs::Args),
+    Encrypt(encrypt::Args),
+    Decrypt(decrypt::Args),
     Docs(docs::Args),
 }
 
@@ -76,8 +88,13 @@ impl Cli {
     /// Runs the command and tells the exit code: 0 fine, 1 findings or a refusal, 2 could not run.
     pub fn run(self) -> ExitCode {
         let result: Result<Ending, Failure> = match self.command {
-            Command::Decrypt(args) => args.run(),
+            Command::Check(args) => args.run(&self.config),
+            Command::Render(args) => configuration(&self.config).and_then(|config| args.run(&config)),
+            Command::Explain(args) => configuration(&self.config).and_then(|config| args.run(&config)),
+
+            Command::Packs(args) => configuration(&self.config).and_then(|config| args.run(&config)),
             Command::Encrypt(args) => args.run(),
+            Command::Decrypt(args) => args.run(),
             Command::Docs(args) => args.run(),
         };
         match result {
@@ -89,4 +106,13 @@ impl Cli {
             }
         }
     }
+}
+
+fn configuration(file: &Path) -> Result<Config, Failure> {
+    Ok(Config::load(file)?)
+}
+
+/// Packs and settings as they are on disk now.
+fn load_generation(config: &Config) -> Result<Generation, Failure> {
+    Ok(Generation::load(&config.templates, &config.profiles, 1)?)
 }

@@ -1,6 +1,8 @@
 //! Why a profile could not be made. Told to the operator only; the phone gets a 500 and keeps the profile it has.
 
 use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
 
 use crate::delivery::DeliveryError;
 use crate::settings::{Origin, SecretError};
@@ -29,23 +31,49 @@ pub enum RenderError {
 impl fmt::Display for RenderError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Secret { setting, origin, why } => write!(f, "{origin}: {setting}: {why}"),
-            Self::Expression { place, parameter, message } => write!(f, "{place}: {parameter}: {message}"),
-            Self::Template { place, message } => write!(f, "{place}: {message}"),
-            Self::Value { parameter, why, made_by } => write!(f, "{made_by}: {parameter}: {why}"),
-            Self::Malformed { template, line, message } => {
-                write!(f, "{template}: the rendered text is malformed at its line {line}: {message}")
-            }
-            Self::TooLarge { template, limit } => {
-                write!(f, "{template}: renders more than {limit} bytes (limits.profile)")
-            }
-            Self::Delivery(why) => write!(f, "[delivery]: {why}"),
-            Self::Missing(what) => write!(f, "the file can't be made without {what}"),
+            Self::Secret { origin, .. } => write!(f, "{origin}: ")?,
+            Self::Expression { place, .. } | Self::Template { place, .. } => write!(f, "{place}: ")?,
+            Self::Value { made_by, .. } => write!(f, "{made_by}: ")?,
+            Self::Malformed { template, .. } | Self::TooLarge { template, .. } => write!(f, "{template}: ")?,
+            Self::Delivery(_) | Self::Missing(_) => {}
         }
+        f.write_str(&self.message())
     }
 }
 
 impl std::error::Error for RenderError {}
+
+impl RenderError {
+    /// The file and line that the operator should look at, where one is to blame.
+    pub fn place(&self) -> (Option<Arc<Path>>, Option<u32>) {
+        let place = match self {
+            Self::Secret { origin, .. } => return (Some(origin.source.clone()), Some(origin.line)),
+            Self::Expression { place, .. } | Self::Template { place, .. } => place,
+            Self::Value { made_by, .. } => made_by,
+            Self::Malformed { template, .. } | Self::TooLarge { template, .. } => template,
+            Self::Delivery(_) | Self::Missing(_) => return (None, None),
+        };
+        let mut parts = place.split(':');
+        let file = parts.next().map(|file| Path::new(file).into());
+        (file, parts.next().and_then(|line| line.parse().ok()))
+    }
+
+    /// What is wrong, without the place.
+    pub fn message(&self) -> String {
+        match self {
+            Self::Secret { setting, why, .. } => format!("{setting}: {why}"),
+            Self::Expression { parameter, message, .. } => format!("{parameter}: {message}"),
+            Self::Template { message, .. } => message.clone(),
+            Self::Value { parameter, why, .. } => format!("{parameter}: {why}"),
+            Self::Malformed { line, message, .. } => {
+                format!("the rendered text is malformed at its line {line}: {message}")
+            }
+            Self::TooLarge { limit, .. } => format!("renders more than {limit} bytes (limits.profile_bytes)"),
+            Self::Delivery(why) => format!("[delivery]: {why}"),
+            Self::Missing(what) => format!("the file can't be made without {what}"),
+        }
+    }
+}
 
 impl From<DeliveryError> for RenderError {
     fn from(error: DeliveryError) -> Self {

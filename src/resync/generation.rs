@@ -30,6 +30,20 @@ pub struct Generation {
 /// How many merged bases are kept; one takes a few kilobytes.
 const BASES: usize = 4096;
 
+impl Default for Generation {
+    /// Nothing: no packs, no devices.
+    fn default() -> Self {
+        Self {
+            number: 0,
+            packs: Packs::default(),
+            profiles: Profiles::default(),
+            engines: Vec::new(),
+            files: PathBuf::new(),
+            bases: Cache::new(0),
+        }
+    }
+}
+
 impl Generation {
     /// Loads and validates everything. All mistakes are reported in one go.
     pub fn load(templates: &Path, profiles: &Path, number: u64) -> Result<Self, Problems> {

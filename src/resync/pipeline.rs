@@ -53,6 +53,11 @@ impl Pipeline {
         self.cache.weight()
     }
 
+    /// The event of a request or connection that the pipeline itself has no part in, to be filled in.
+    pub fn blank_event(&self, request: &Request<'_>) -> Event {
+        Asking::new(self, &self.generation.load(), request).event
+    }
+
     /// Answers a request, and records it.
     pub fn answer(&self, request: &Request<'_>) -> (Answer, Event) {
         let generation = self.generation.load();

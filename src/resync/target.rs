@@ -5,14 +5,7 @@ use percent_encoding::percent_decode_str;
 /// The path of a request target, decoded, without its query. None where no file can be meant: text that is not UTF-8,
 /// control characters, a backslash, or steps upwards.
 pub fn path_of(target: &str) -> Option<String> {
-    // A proxy's form names scheme and host first.
-    let path = match target.split_once("://") {
-        Some((scheme, rest)) if scheme.bytes().all(|byte| byte.is_ascii_alphabetic()) => {
-            rest.find('/').and_then(|at| rest.get(at..)).unwrap_or("/")
-        }
-        _ => target,
-    };
-    let path = path.split(['?', '#']).next().unwrap_or_default();
+    let path = target.split(['?', '#']).next().unwrap_or_default();
     let decoded = percent_decode_str(path).decode_utf8().ok()?;
     let wrong = !decoded.starts_with('/')
         || decoded.chars().any(|c| c.is_control() || c == '\\')
@@ -29,14 +22,12 @@ mod tests {
         assert_eq!(path_of("/cisco/000e08abcdef.xml?x=../..").as_deref(), Some("/cisco/000e08abcdef.xml"));
         assert_eq!(path_of("/%63isco/a%20b").as_deref(), Some("/cisco/a b"));
         assert_eq!(path_of("/%252e%252e/x").as_deref(), Some("/%2e%2e/x"));
-        assert_eq!(path_of("http://host:80/x").as_deref(), Some("/x"));
-        assert_eq!(path_of("http://host").as_deref(), Some("/"));
     }
 
     #[test]
     fn what_names_no_file_is_no_path() {
         for target in
-            ["", "*", "x", "/../etc/passwd", "/a/%2e%2e/b", "/a/./b", "/a%00b", "/a\\b", "/%5c..", "/%ff", "/a%0ab"]
+            ["", "*", "x", "/../etc/passwd", "/a/%2e%2e/b", "/a/./b", "/a%00b", "/a\\b", "/%5c..", "/%ff", "/a%0ab", "http://host/x"]
         {
             assert_eq!(path_of(target), None, "{target}");
         }

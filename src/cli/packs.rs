@@ -1,0 +1,90 @@
+//! `resyncd packs`: which phones the program knows, and which files they ask for.
+
+use std::io::Write;
+
+use serde_json::json;
+
+use super::{Ending, Failure, output};
+use crate::config::Config;
+use crate::packs::{Audience, Pack, Packs};
+
+/// List the phone families, their models and their files.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Only this pack, with its files.
+    pack: Option<String>,
+    /// How the list is written.
+    #[arg(long, value_enum, default_value_t = output::Format::Human)]
+    format: output::Format,
+}
+
+impl Args {
+    pub fn run(&self, config: &Config) -> Result<Ending, Failure> {
+        let packs = Packs::load(&config.templates, &config.profiles)?;
+        let chosen: Vec<&Pack> = match &self.pack {
+            None => packs.iter().collect(),
+            Some(name) => match packs.named(name) {
+                Some(pack) => vec![pack],
+                None => {
+                    let names: Vec<_> = packs.iter().map(|pack| pack.name.as_str()).collect();
+                    return Err(Failure::Other(format!("there is no pack \"{name}\"; there are {}", names.join(", "))));
+                }
+            },
+        };
+        match self.format {
+            output::Format::Json => output::json(&chosen.iter().map(|pack| as_json(pack)).collect::<Vec<_>>())?,
+            output::Format::Human => {
+                output::write(|out| chosen.iter().try_for_each(|pack| describe(out, pack, self.pack.is_some())))?
+            }
+        }
+        Ok(Ending::Fine)
+    }
+}
+
+fn describe(out: &mut dyn Write, pack: &Pack, whole: bool) -> std::io::Result<()> {
+    writeln!(out, "{}: {}", pack.name, pack.description)?;
+    if !whole {
+        let names: Vec<_> = pack.models.list.iter().map(|model| &*model.name).collect();
+        return writeln!(out, "  {}\n", names.join(" "));
+    }
+    writeln!(out, "\nmodel                family       lines  keys  also called")?;
+    for model in &pack.models.list {
+        let aliases = model.aliases.join(" ");
+        writeln!(out, "{:<20} {:<12} {:>5} {:>5}  {aliases}", model.name, model.family, model.lines, model.keys)?;
+    }
+    writeln!(out, "\nfile             for     format              path")?;
+    for file in &pack.files {
+        let audience = if file.audience == Audience::Device { "device" } else { "anyone" };
+        let paths: Vec<_> = file.paths.iter().map(ToString::to_string).collect();
+        writeln!(out, "{:<16} {audience:<7} {:<19} {}", file.name, file.format.as_str(), paths.join(" "))?;
+    }
+    Ok(())
+}
+
+fn as_json(pack: &Pack) -> serde_json::Value {
+    let models: Vec<_> = pack
+        .models
+        .list
+        .iter()
+        .map(|model| {
+            json!({
+                "name": &*model.name, "family": model.family, "lines": model.lines, "keys": model.keys,
+                "aliases": model.aliases,
+            })
+        })
+        .collect();
+    let files: Vec<_> = pack
+        .files
+        .iter()
+        .map(|file| {
+            json!({
+                "name": file.name, "format": file.format.as_str(), "content_type": file.content_type,
+                "audience": if file.audience == Audience::Device { "device" } else { "anyone" },
+                "paths": file.paths.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            })
+        })
+        .collect();
+    json!({
+        "name": pack.name, "vendor": pack.vendor, "description": pack.description, "models": models, "files": files,
+    })
+}

@@ -1,0 +1,99 @@
+//! `resyncd serve`: the server.
+
+use std::fmt::Write;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{Ending, Failure, logging};
+use crate::config::Config;
+use crate::events::Flushed;
+use crate::resync::Generation;
+use crate::server::{FirstStart, Server, StartError, first_start};
+
+/// Serve phones. SIGHUP reloads packs, settings and certificates; SIGTERM and Ctrl-C finish what was begun and stop.
+#[derive(Debug, clap::Args)]
+pub struct Args {}
+
+impl Args {
+    pub fn run(&self, config: Config) -> Result<Ending, Failure> {
+        logging::init(&config.log).map_err(|error| Failure::Other(error.to_string()))?;
+        let made = first_start(&config).map_err(|error| Failure::Other(error.to_string()))?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| Failure::because("the runtime can't be started", error))?;
+        runtime.block_on(serve(config, made))
+    }
+}
+
+impl From<StartError> for Failure {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::Problems(problems) => Self::Problems(problems),
+            other => Self::Other(other.to_string()),
+        }
+    }
+}
+
+async fn serve(config: Config, made: Option<FirstStart>) -> Result<Ending, Failure> {
+    let listen = |kind| signal(kind).map_err(|error| Failure::because("signals can't be listened for", error));
+    let (mut hangup, mut terminate) = (listen(SignalKind::hangup())?, listen(SignalKind::terminate())?);
+    let server = Server::start(config.clone()).await?;
+    eprint!("{}", welcome(&config, &server, made.as_ref()));
+    loop {
+        tokio::select! {
+            Some(()) = hangup.recv() => {
+                // What is wrong has been logged.
+                let _ = server.reloader().reload().await;
+            }
+            _ = terminate.recv() => break,
+            _ = tokio::signal::ctrl_c() => break,
+        }
+    }
+    tracing::info!("stopping: open requests are finished first");
+    if server.stop().await == Flushed::Spooled {
+        tracing::warn!("the database took no more events: they wait in the spool for the next start");
+    }
+    Ok(Ending::Fine)
+}
+
+/// Where the server listens, and how to try it.
+fn welcome(config: &Config, server: &Server, made: Option<&FirstStart>) -> String {
+    let mut text = format!("resyncd {} with {}\n", env!("CARGO_PKG_VERSION"), openssl::version::version());
+    // Writing to a String can't fail.
+    let mut say = |line: std::fmt::Arguments<'_>| drop(writeln!(text, "{line}"));
+    if let Some(FirstStart { folder, made }) = made {
+        say(format_args!("made {} development certificates and keys in {}", made.files.len(), folder.display()));
+    }
+    for (name, address) in server.addresses() {
+        let is_tls = config.listeners.iter().any(|listener| listener.name == **name && listener.tls.is_some());
+        say(format_args!("phones: {}://{address} ({name})", if is_tls { "https" } else { "http" }));
+    }
+    if let Some(address) = server.admin_address() {
+        say(format_args!("admin:  http://{address}/metrics"));
+    }
+    let generation = server.reloader().pipeline().generation();
+    if let Some(command) = try_it(config, server, &generation) {
+        say(format_args!("\nTo play one of its phones:\n\n  {command}\n"));
+    }
+    text
+}
+
+/// A command that plays a phone with a development certificate, if there is one.
+fn try_it(config: &Config, server: &Server, generation: &Generation) -> Option<String> {
+    let listener = config.listeners.iter().find(|listener| listener.tls.is_some())?;
+    let folder = listener.tls.as_ref()?.certificate.certificate.parent()?;
+    let port = server.address(&listener.name)?.port();
+    let device = generation.profiles.devices().into_iter().find(|device| {
+        folder.join(format!("phone-{}.pem", device.mac)).is_file()
+            && generation.settings(device).boolean("access.certificate") == Some(true)
+    })?;
+    let (pack, model) = generation.packs.pack_and_model(device.model)?;
+    let own = pack.files.iter().flat_map(|file| &file.paths);
+    let path = own.filter_map(|path| path.fill(Some(device.mac), device.serial.as_ref(), &model.name)).next()?;
+    let folder = folder.display();
+    Some(format!(
+        "curl --cacert {folder}/server-ca.pem --cert {folder}/phone-{mac}.pem --key {folder}/phone-{mac}.key https://localhost:{port}{path}",
+        mac = device.mac
+    ))
+}

@@ -1,0 +1,10 @@
+//! HTTP: a request of the library's becomes the pipeline's, and its answer the library's. All answers of the phone
+//! listeners are made here and in one place, so that two refusals can't differ.
+
+mod admin;
+mod folders;
+mod phones;
+
+pub use admin::router as admin;
+pub use folders::Folders;
+pub use phones::Phones;

@@ -1,0 +1,152 @@
+//! What phones ask for.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::body::Body;
+use http::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderName, IF_NONE_MATCH, USER_AGENT,
+};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
+use hyper::body::Incoming;
+use time::OffsetDateTime;
+
+use super::folders::Folders;
+use crate::events::{Event, Kind, Outcome, Recorder, Refusal, cut};
+use crate::resync::{Answer, Connection, Pipeline, Request, path_of};
+use crate::tls::{ConnectionError, ConnectionFailure, HandshakeError};
+
+/// Answers phones, and records every answer. Clones share everything.
+#[derive(Debug, Clone)]
+pub struct Phones {
+    pipeline: Arc<Pipeline>,
+    recorder: Recorder,
+    folders: Arc<Folders>,
+}
+
+impl Phones {
+    pub fn new(pipeline: Arc<Pipeline>, recorder: Recorder, folders: Folders) -> Self {
+        Self { pipeline, recorder, folders: Arc::new(folders) }
+    }
+
+    /// Answers one request. Its body is never read: phones send none that anything is done with.
+    pub async fn answer(&self, connection: Connection, request: http::Request<Incoming>) -> Response<Body> {
+        let (parts, _) = request.into_parts();
+        let (time, started) = (OffsetDateTime::now_utc(), Instant::now());
+        let user_agent = header(&parts.headers, &USER_AGENT);
+        let if_none_match = header(&parts.headers, &IF_NONE_MATCH);
+        let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
+        let asked = Request {
+            connection: &connection,
+            time,
+            started,
+            method: parts.method.as_str(),
+            target,
+            user_agent: user_agent.as_deref(),
+            if_none_match: if_none_match.as_deref(),
+        };
+        let is_read = matches!(parts.method, Method::GET | Method::HEAD);
+        let folder = path_of(target).filter(|_| is_read).and_then(|path| self.folders.find(&path));
+        let (response, event) = match folder {
+            Some(found) => {
+                let mut event = self.pipeline.blank_event(&asked);
+                event.kind = Kind::Static;
+                event.file = Some(found.name());
+                let answered = found.serve(&parts).await;
+                note_static(&mut event, &answered, started);
+                (answered.unwrap_or_else(|| respond(Answer::refused())), event)
+            }
+            None => {
+                let (answer, event) = self.pipeline.answer(&asked);
+                (respond(answer), event)
+            }
+        };
+        self.recorder.record(event);
+        response
+    }
+
+    /// Records a connection that never came to a request.
+    pub fn record_failure(&self, failure: ConnectionFailure) {
+        let connection = Connection { listener: failure.listener, peer: failure.peer, tls: failure.tls };
+        let asked = Request {
+            connection: &connection,
+            time: failure.started,
+            started: Instant::now(),
+            method: "",
+            target: "",
+            user_agent: None,
+            if_none_match: None,
+        };
+        let mut event = self.pipeline.blank_event(&asked);
+        event.kind = Kind::Connection;
+        event.duration = failure.duration;
+        event.outcome = match &failure.error {
+            ConnectionError::Handshake(_) => Outcome::Refused(Refusal::Handshake),
+            ConnectionError::Malformed(_) => Outcome::Refused(Refusal::BadRequest),
+            _ => Outcome::Aborted,
+        };
+        if let ConnectionError::Handshake(HandshakeError::Certificate { subject, .. }) =
+            &failure.error
+        {
+            event.certificate = Some(cut(&subject.to_string()));
+        }
+        event.reason = Some(failure.error.to_string());
+        self.recorder.record(event);
+    }
+}
+
+/// A header's value as text; what is not UTF-8 in it is replaced.
+fn header(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+    headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+}
+
+fn note_static(event: &mut Event, answered: &Option<Response<Body>>, started: Instant) {
+    let status = answered.as_ref().map_or(StatusCode::NOT_FOUND, Response::status);
+    event.status = status.as_u16();
+    event.outcome = match status {
+        StatusCode::NOT_MODIFIED => Outcome::NotModified,
+        StatusCode::NOT_FOUND => Outcome::Refused(Refusal::NoFile),
+        status if status.is_success() => Outcome::Served,
+        status if status.is_server_error() => Outcome::Failed,
+        _ => Outcome::Refused(Refusal::BadRequest),
+    };
+    if matches!(event.outcome, Outcome::Refused(Refusal::NoFile)) {
+        event.reason = Some("the folder has no such file".to_owned());
+    }
+    let length = answered.as_ref().and_then(|response| response.headers().get(CONTENT_LENGTH));
+    let length = length.and_then(|length| length.to_str().ok()).and_then(|length| length.parse().ok());
+    event.bytes = if event.method == "HEAD" { 0 } else { length.unwrap_or(0) };
+    event.duration = started.elapsed();
+}
+
+/// The answer on the wire. Every answer passes here.
+pub fn respond(answer: Answer) -> Response<Body> {
+    let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = Response::new(Body::from(answer.body));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    if status != StatusCode::NOT_MODIFIED {
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(answer.length));
+    }
+    let mut set = |name: HeaderName, value: &str| {
+        // The values are the packs' and our own; one that is no header's is left out rather than sent broken.
+        if let Ok(value) = HeaderValue::from_str(value) {
+            headers.insert(name, value);
+        }
+    };
+    if let Some(content_type) = &answer.content_type {
+        set(CONTENT_TYPE, content_type);
+        // A profile holds secrets: nothing on the way may keep it.
+        set(CACHE_CONTROL, "private, no-cache");
+    }
+    if let Some(encoding) = answer.content_encoding {
+        set(CONTENT_ENCODING, encoding);
+    }
+    if let Some(etag) = &answer.etag {
+        set(ETAG, etag);
+    }
+    if answer.allow {
+        set(ALLOW, "GET, HEAD");
+    }
+    response
+}

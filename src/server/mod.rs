@@ -1,0 +1,209 @@
+//! The running server: everything put together, started, reloaded and stopped. The configuration is handed in and the
+//! shutdown is a call, so that a test runs the same server as `resyncd serve`.
+
+mod first_start;
+mod reload;
+mod watch;
+
+use std::fs::{self, OpenOptions};
+use std::io::{ErrorKind, Read, Write};
+use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::sync::watch as tokio_watch;
+use tokio::task::JoinSet;
+
+use crate::config::Config;
+use crate::document::{Problem, Problems};
+use crate::events::{Flushed, Metrics, Recorder, RecorderError};
+use crate::http::{self, Folders, Phones};
+use crate::model::Secret;
+use crate::resync::{Generation, Pipeline};
+use crate::store::{Store, StoreError};
+use crate::tls::{Acceptor, BindError, Bounds, Listening, bind, serve};
+
+pub use first_start::{FirstStart, first_start};
+pub use reload::Reloader;
+pub use watch::Watching;
+
+/// A server that is running.
+pub struct Server {
+    addresses: Vec<(Arc<str>, SocketAddr)>,
+    admin: Option<SocketAddr>,
+    reloader: Reloader,
+    recorder: Recorder,
+    stop: tokio_watch::Sender<bool>,
+    listeners: JoinSet<()>,
+    /// Dropped with the server: then nothing is watched any more.
+    _watching: Option<Watching>,
+}
+
+/// Why a server could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("{0}")]
+    Problems(#[from] Problems),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Recorder(#[from] RecorderError),
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    #[error("{path} can't be made or read: {why}")]
+    State { path: String, why: String },
+    #[error("the folders can't be watched: {0}; set watch = false and reload by SIGHUP")]
+    Watch(String),
+}
+
+impl Server {
+    /// Loads everything, binds every listener and begins to serve. Nothing is served unless all of it can be.
+    pub async fn start(config: Config) -> Result<Self, StartError> {
+        let config = Arc::new(config);
+        let mut problems = Problems::default();
+        // Named in the configuration, but not to be had: checks run without it, a server must not.
+        problems.extend(config.secrets.master_key.clone().err());
+        let generation = Generation::load(&config.templates, &config.profiles, 1).unwrap_or_else(|found| {
+            problems.extend(found);
+            Generation::default()
+        });
+        let mut acceptors = Vec::new();
+        for listener in &config.listeners {
+            let acceptor = listener.tls.as_ref().map(|tls| Acceptor::new(&config.file, tls, config.limits.handshake_timeout));
+            acceptors.push(match acceptor.transpose() {
+                Ok(acceptor) => acceptor.map(Arc::new),
+                Err(found) => {
+                    problems.extend(found);
+                    None
+                }
+            });
+        }
+        if !problems.is_empty() {
+            return Err(problems.into());
+        }
+        for warning in acceptors.iter().flatten().flat_map(|acceptor| acceptor.warnings()) {
+            tracing::warn!("{warning}");
+        }
+        make_folder(&config.data_dir)?;
+        let etag_key = etag_key(&config.data_dir)?;
+        let store = Store::open(&config.database).await?;
+        let metrics = Arc::new(Metrics::new());
+        let recorder = Recorder::start(store, &config.events, &config.data_dir, metrics.clone())?;
+        let pipeline = Pipeline::new(generation, config.cache.bytes, etag_key, config.limits.profile_bytes);
+        let pipeline = Arc::new(pipeline);
+        let reloader = Reloader::new(config.clone(), pipeline.clone(), acceptors.iter().flatten().cloned().collect(), metrics.clone());
+        reloader.announce();
+
+        let phones = Phones::new(pipeline, recorder.clone(), Folders::new(&config.folders));
+        let bounds = Bounds::new(&config.limits);
+        let (stop, stopping) = tokio_watch::channel(false);
+        let mut listeners = JoinSet::new();
+        let mut addresses = Vec::new();
+        let mut bound = Vec::new();
+        for (listener, acceptor) in config.listeners.iter().zip(acceptors) {
+            let socket = bind(listener.address)?;
+            let name: Arc<str> = listener.name.as_str().into();
+            addresses.push((name.clone(), socket.local_addr().unwrap_or(listener.address)));
+            bound.push(Listening { name, socket, acceptor });
+        }
+        let admin_socket = config.admin.address.map(bind).transpose()?;
+        let admin = admin_socket.as_ref().and_then(|socket| socket.local_addr().ok());
+        for listening in bound {
+            let (answering, failing) = (phones.clone(), phones.clone());
+            let answer = move |connection, request| {
+                let phones = answering.clone();
+                async move { phones.answer(connection, request).await }
+            };
+            let failed = move |failure| failing.record_failure(failure);
+            listeners.spawn(serve(listening, bounds.clone(), answer, failed, stopping.clone()));
+        }
+        if let Some(socket) = admin_socket {
+            let mut stopping = stopping.clone();
+            let router = http::admin(metrics);
+            listeners.spawn(async move {
+                let stopped = async move {
+                    // An error means that the server is gone: a reason to stop as well.
+                    let _ = stopping.wait_for(|stop| *stop).await;
+                };
+                if let Err(error) = axum::serve(socket, router).with_graceful_shutdown(stopped).await {
+                    tracing::error!(%error, "the admin listener failed");
+                }
+            });
+        }
+        let watching = config.watch.then(|| Watching::start(&config, reloader.clone())).transpose();
+        let watching = watching.map_err(|error| StartError::Watch(error.to_string()))?;
+        Ok(Self { addresses, admin, reloader, recorder, stop, listeners, _watching: watching })
+    }
+
+    /// The phone listeners by name, and the address that each is bound to.
+    pub fn addresses(&self) -> &[(Arc<str>, SocketAddr)] {
+        &self.addresses
+    }
+
+    /// The address of a listener.
+    pub fn address(&self, name: &str) -> Option<SocketAddr> {
+        self.addresses.iter().find(|(listener, _)| &**listener == name).map(|(_, address)| *address)
+    }
+
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin
+    }
+
+    /// Loads a new generation and the certificates, and puts them in force.
+    pub fn reloader(&self) -> &Reloader {
+        &self.reloader
+    }
+
+    pub fn recorder(&self) -> &Recorder {
+        &self.recorder
+    }
+
+    /// Stops: no more connections are accepted, open ones finish their request, and every event reaches database or spool.
+    pub async fn stop(mut self) -> Flushed {
+        // An error means that no listener is left to be told.
+        let _ = self.stop.send(true);
+        while self.listeners.join_next().await.is_some() {}
+        self.recorder.close().await
+    }
+}
+
+fn state_error(path: &Path, why: impl ToString) -> StartError {
+    StartError::State { path: path.display().to_string(), why: why.to_string() }
+}
+
+fn make_folder(folder: &Path) -> Result<(), StartError> {
+    fs::create_dir_all(folder).map_err(|error| state_error(folder, error))
+}
+
+const ETAG_KEY_BYTES: usize = 32;
+
+/// The key of the ETags: made at the first start and kept, so that a restart doesn't make every phone fetch anew.
+fn etag_key(data_dir: &Path) -> Result<Secret, StartError> {
+    let path = data_dir.join("etag.key");
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
+        Ok(mut file) => {
+            let mut key = [0; ETAG_KEY_BYTES];
+            getrandom::fill(&mut key).map_err(|error| state_error(&path, error))?;
+            file.write_all(&key).and_then(|()| file.sync_all()).map_err(|error| state_error(&path, error))?;
+            Ok(Secret::new(key))
+        }
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            let mut key = Vec::new();
+            let file = fs::File::open(&path).map_err(|error| state_error(&path, error))?;
+            let read = file.take(1024).read_to_end(&mut key).map_err(|error| state_error(&path, error))?;
+            if read == ETAG_KEY_BYTES {
+                return Ok(Secret::new(key));
+            }
+            Err(state_error(&path, format!("it has {read} bytes and should have {ETAG_KEY_BYTES}; remove it, and a new one is made")))
+        }
+        Err(error) => Err(state_error(&path, error)),
+    }
+}
+
+/// A problem as a start error, for those who have but one.
+impl From<Problem> for StartError {
+    fn from(problem: Problem) -> Self {
+        Self::Problems(problem.into())
+    }
+}
