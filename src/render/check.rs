@@ -76,10 +76,10 @@ fn keyed(line: &str, separator: char) -> Result<(), &'static str> {
     if key.trim().is_empty() { Err("a line without a key") } else { Ok(()) }
 }
 
-/// `Name "value" ;`, with `!` or `?` for the user's access after the value and a comment at the end.
+/// `Name "value" ;`, with `!` or `?` for the user's access beside the value and a comment at the end.
 fn spc(line: &str) -> Result<(), &'static str> {
     let (name, rest) = line.split_once('"').ok_or("a line without a quoted value")?;
-    let name = name.trim();
+    let name = name.trim_end().trim_end_matches(['!', '?']).trim_end();
     if name.is_empty() || name.contains(char::is_whitespace) {
         return Err("a line must begin with one name");
     }
@@ -134,7 +134,10 @@ mod tests {
 
     #[test]
     fn spc_lines() {
-        assert_eq!(check(Format::Spc, "Time_Zone \"GMT-07:00\" ; # options: x\nA[1] \"\" ! ;\n# c\n"), Ok(()));
+        assert_eq!(
+            check(Format::Spc, "Time_Zone \"GMT-07:00\" ; # options: x\nA[1] \"\" ! ;\nB ? \"1\" ;\n# c\n"),
+            Ok(())
+        );
         for text in ["A \"1\"", "A \"1;", "A 1 ;", "\"1\" ;", "A \"1\" ; B \"2\" ;", "A B \"1\" ;"] {
             assert!(check(Format::Spc, text).is_err(), "{text}");
         }

@@ -26,9 +26,20 @@ mod tests {
 
     #[test]
     fn what_names_no_file_is_no_path() {
-        for target in
-            ["", "*", "x", "/../etc/passwd", "/a/%2e%2e/b", "/a/./b", "/a%00b", "/a\\b", "/%5c..", "/%ff", "/a%0ab", "http://host/x"]
-        {
+        for target in [
+            "",
+            "*",
+            "x",
+            "/../etc/passwd",
+            "/a/%2e%2e/b",
+            "/a/./b",
+            "/a%00b",
+            "/a\\b",
+            "/%5c..",
+            "/%ff",
+            "/a%0ab",
+            "http://host/x",
+        ] {
             assert_eq!(path_of(target), None, "{target}");
         }
     }
