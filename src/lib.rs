@@ -12,6 +12,7 @@ pub mod identity;
 pub mod lint;
 pub mod model;
 pub mod packs;
+pub mod phone;
 pub mod render;
 pub mod resync;
 pub mod settings;

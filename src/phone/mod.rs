@@ -1,0 +1,11 @@
+//! The emulated phone: what a real one makes of its profile, written from the makers' guides and apart from the code that
+//! serves. Of that it shares only the small types of [`crate::model`] and the formats of [`crate::delivery`].
+//!
+//! A phone is a set of parameters and an identity. Its family's module turns a resync into fetches, and what was fetched
+//! into parameters; [`Fetch`] is how a fetch is done: over the network, or straight from a pipeline in the same process.
+
+mod fetch;
+mod state;
+
+pub use fetch::{Credentials, Fetch, FetchError, Method, Request, Response};
+pub use state::{Identity, Parameters, State};

@@ -1,0 +1,44 @@
+//! What a phone is, and what it remembers between resyncs.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{MacAddr, Serial};
+
+/// What a phone is: fixed when it was built, save for the firmware.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    /// As on the box: `CP-6841-3PCC`, `SPA504G`, `6757i`, `GXP2170`.
+    pub model: String,
+    pub mac: MacAddr,
+    pub serial: Serial,
+    /// As the User-Agent writes it: `11.2.4`, `7.4.9c`, `3.2.0.70-SIP`.
+    pub firmware: String,
+    /// Whether it carries a client certificate of its own.
+    pub has_certificate: bool,
+}
+
+/// The phone's parameters by their own names, as it now holds them. What a factory-new phone has is the family's to say.
+pub type Parameters = BTreeMap<String, String>;
+
+/// What a phone remembers between resyncs, kept as JSON by `--state`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct State {
+    pub parameters: Parameters,
+    /// The user's access to a parameter, where a profile has set one: `na`, `ro`, `rw`; `locked`, `forced`.
+    #[serde(default)]
+    pub access: BTreeMap<String, String>,
+    /// Seconds since 1970 of the last resync that succeeded; none for a factory-new phone.
+    #[serde(default)]
+    pub last_success: Option<i64>,
+    /// Seconds since 1970 of the last attempt, successful or not.
+    #[serde(default)]
+    pub last_attempt: Option<i64>,
+    /// How many resyncs have failed since the last that succeeded.
+    #[serde(default)]
+    pub failures: u32,
+    /// Seconds since 1970 of the last attempt to upgrade the firmware.
+    #[serde(default)]
+    pub last_upgrade: Option<i64>,
+}
