@@ -11,3 +11,4 @@ pub mod identity;
 pub mod model;
 pub mod resync;
 pub mod settings;
+pub mod tls;
