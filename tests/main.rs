@@ -7,5 +7,6 @@
     reason = "a test that meets the unexpected should fail there"
 )]
 
+mod cert;
 mod support;
 mod tls;

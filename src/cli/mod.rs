@@ -1,5 +1,7 @@
 //! The command line: one file per subcommand, and how each one ends.
 
+mod cert;
+
 use std::fmt;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -20,7 +22,10 @@ pub struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {}
+enum Command {
+    /// Make development certificates and signing requests, and say what a certificate is worth.
+    Cert(cert::Args),
+}
 
 /// How a command that could run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,7 +70,9 @@ impl fmt::Display for Failure {
 impl Cli {
     /// Runs the command and tells the exit code: 0 fine, 1 findings or a refusal, 2 could not run.
     pub fn run(self) -> ExitCode {
-        let result: Result<Ending, Failure> = match self.command {};
+        let result: Result<Ending, Failure> = match self.command {
+            Command::Cert(args) => args.run(),
+        };
         match result {
             Ok(Ending::Fine) => ExitCode::SUCCESS,
             Ok(Ending::Findings) => ExitCode::from(1),
