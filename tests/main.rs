@@ -11,4 +11,6 @@ mod config;
 mod delivery;
 mod docs;
 mod packs;
+mod cert;
 mod support;
+mod tls;

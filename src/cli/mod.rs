@@ -1,15 +1,21 @@
 //! The command line: one file per subcommand, and how each one ends.
 
+mod cert;
 mod check;
 mod data_file;
 mod decrypt;
 pub mod docs;
 mod encrypt;
 mod explain;
+mod identify;
 mod key;
+mod log;
+mod logging;
 mod output;
 mod packs;
 mod render;
+mod serve;
+mod table;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -23,7 +29,7 @@ use crate::resync::Generation;
 
 /// The provisioning file server for SIP phones.
 #[derive(Debug, Parser)]
-#[command(name = "resyncd", version, about, max_term_width = 100)]
+#[command(name = "resyncd", version = crate::VERSION, about, max_term_width = 100)]
 pub struct Cli {
     /// The configuration; paths in it are relative to it.
     #[arg(long, global = true, value_name = "FILE", default_value = "resyncd.toml", env = "RESYNCD_CONFIG")]
@@ -34,13 +40,17 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Serve(serve::Args),
     Check(check::Args),
     Render(render::Args),
     Explain(explain::Args),
-
+    Log(log::LogArgs),
+    Identify(identify::Args),
     Packs(packs::Args),
     Encrypt(encrypt::Args),
     Decrypt(decrypt::Args),
+    /// Make development certificates and signing requests, and say what a certificate is worth.
+    Cert(cert::Args),
     Docs(docs::Args),
 }
 
@@ -87,14 +97,18 @@ impl fmt::Display for Failure {
 impl Cli {
     /// Runs the command and tells the exit code: 0 fine, 1 findings or a refusal, 2 could not run.
     pub fn run(self) -> ExitCode {
+        let configuration = || configuration(&self.config);
         let result: Result<Ending, Failure> = match self.command {
+            Command::Serve(args) => configuration().and_then(|config| args.run(config)),
             Command::Check(args) => args.run(&self.config),
-            Command::Render(args) => configuration(&self.config).and_then(|config| args.run(&config)),
-            Command::Explain(args) => configuration(&self.config).and_then(|config| args.run(&config)),
-
-            Command::Packs(args) => configuration(&self.config).and_then(|config| args.run(&config)),
+            Command::Render(args) => configuration().and_then(|config| args.run(&config)),
+            Command::Explain(args) => configuration().and_then(|config| args.run(&config)),
+            Command::Log(args) => configuration().and_then(|config| args.run(&config)),
+            Command::Identify(args) => configuration().and_then(|config| args.run(&config)),
+            Command::Packs(args) => configuration().and_then(|config| args.run(&config)),
             Command::Encrypt(args) => args.run(),
             Command::Decrypt(args) => args.run(),
+            Command::Cert(args) => args.run(),
             Command::Docs(args) => args.run(),
         };
         match result {

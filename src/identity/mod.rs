@@ -1,6 +1,7 @@
 //! Who is asking: evidence from certificate and User-Agent, and whether it opens the file.
 
 mod access;
+mod certificate;
 mod subject;
 
 pub use access::{Access, Asked, Denied, Evidence, Proof, decide};

@@ -1,5 +1,7 @@
 //! What several test modules share.
 
+pub mod certificates;
+
 use std::path::PathBuf;
 use std::process::Command;
 

@@ -1,0 +1,353 @@
+//! The accept loop: one task per connection, and a bound on everything that a peer can make it do.
+//!
+//! It is our own because the ready-made ones hide handshake errors, accept without a limit, or set no timeouts.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use axum::body::Body;
+use http::HeaderValue;
+use http::header::CONNECTION;
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use socket2::{Domain, Socket, Type};
+use time::OffsetDateTime;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::Instant;
+
+use super::acceptor::Acceptor;
+use super::handshake::HandshakeError;
+use super::stall::Stall;
+use crate::config::Limits;
+use crate::resync::{Connection, TlsSession};
+
+/// Connections that the operating system keeps ready while all places are taken, and in the moment of a mass reboot.
+const BACKLOG: i32 = 1024;
+
+/// Least that hyper takes for its buffer, in bytes.
+const LEAST_BUFFER: usize = 8192;
+
+/// Pause after an accept that failed for want of something (file descriptors, memory): doubled from the first to the last.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LAST_PAUSE: Duration = Duration::from_secs(1);
+
+/// How often at most the log says that all places are taken.
+const FULL_NOTICE: Duration = Duration::from_secs(60);
+
+/// A socket that can't be listened on.
+#[derive(Debug, thiserror::Error)]
+#[error("can't listen on {address}: {source}{}", hint(.source))]
+pub struct BindError {
+    address: SocketAddr,
+    source: io::Error,
+}
+
+fn hint(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => " (another program, or another listener, has that port)",
+        io::ErrorKind::PermissionDenied => " (ports below 1024 need the right to: CAP_NET_BIND_SERVICE)",
+        io::ErrorKind::AddrNotAvailable => " (this machine has no such address)",
+        _ => "",
+    }
+}
+
+/// Listens on an address; `[::]` takes IPv4 too. Has to be called within a Tokio runtime.
+pub fn bind(address: SocketAddr) -> Result<TcpListener, BindError> {
+    let listen = || {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+        // A restart must not have to wait for the connections of the last run to be forgotten.
+        #[cfg(unix)]
+        socket.set_reuse_address(true)?;
+        if address.is_ipv6() {
+            // Systems differ in their default, and `[::]` should mean the same on all.
+            socket.set_only_v6(!address.ip().is_unspecified())?;
+        }
+        socket.set_nonblocking(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        TcpListener::from_std(socket.into())
+    };
+    listen().map_err(|source| BindError { address, source })
+}
+
+/// A bound socket and how it is spoken to.
+pub struct Listening {
+    /// Names the listener in events and metrics.
+    pub name: Arc<str>,
+    pub socket: TcpListener,
+    /// None: plain HTTP.
+    pub acceptor: Option<Arc<Acceptor>>,
+}
+
+/// What one peer may do, and all of them together. Clones share the count of connections: one is made, and every listener
+/// gets a clone.
+#[derive(Debug, Clone)]
+pub struct Bounds {
+    limits: Arc<Limits>,
+    places: Arc<Semaphore>,
+}
+
+impl Bounds {
+    pub fn new(limits: &Limits) -> Self {
+        let places = limits.connections.clamp(1, Semaphore::MAX_PERMITS);
+        Self { limits: Arc::new(limits.clone()), places: Arc::new(Semaphore::new(places)) }
+    }
+
+    /// Connections that are open now, over all listeners.
+    pub fn open_connections(&self) -> usize {
+        self.limits.connections.saturating_sub(self.places.available_permits())
+    }
+}
+
+/// Why a connection ended before any request could be answered.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConnectionError {
+    #[error(transparent)]
+    Handshake(#[from] HandshakeError),
+    /// What a port scanner does, or the health check of a load balancer.
+    #[error("the peer closed the connection without asking for anything")]
+    NoRequest,
+    #[error("no whole request came within {0:?}")]
+    Timeout(Duration),
+    /// It was answered with 400 or 431, if at all.
+    #[error("what came is no HTTP request: {0}")]
+    Malformed(String),
+    #[error("the connection broke before a request came: {0}")]
+    Broken(String),
+}
+
+/// A connection that ended before any request could be answered.
+#[derive(Debug, Clone)]
+pub struct ConnectionFailure {
+    /// The listener's name.
+    pub listener: Arc<str>,
+    pub peer: SocketAddr,
+    pub started: OffsetDateTime,
+    pub duration: Duration,
+    /// The session, where the handshake was finished.
+    pub tls: Option<TlsSession>,
+    pub error: ConnectionError,
+}
+
+/// Serves a listener until `shutdown` turns true (or its sender is dropped): then accepts no more, lets every connection
+/// finish the request that it is at, and returns when all are gone or `drain_timeout` is over.
+///
+/// `handler` answers requests; once it has begun, it is carried through even if the phone goes away. `failed` is told of
+/// connections that never came to a request. Neither may block.
+pub async fn serve<H, A, F>(
+    listening: Listening,
+    bounds: Bounds,
+    handler: H,
+    failed: F,
+    shutdown: watch::Receiver<bool>,
+) where
+    H: Fn(Connection, Request<Incoming>) -> A + Clone + Send + Sync + 'static,
+    A: Future<Output = http::Response<Body>> + Send + 'static,
+    F: Fn(ConnectionFailure) + Clone + Send + Sync + 'static,
+{
+    let Listening { name, socket, acceptor } = listening;
+    let mut tasks = JoinSet::new();
+    let mut pause = FIRST_PAUSE;
+    let mut noticed: Option<Instant> = None;
+    let mut stop = pin!(stopped(shutdown.clone()));
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = &mut stop => break,
+            Some(ended) = tasks.join_next() => {
+                note_panic(&name, ended);
+                continue;
+            }
+            accepted = socket.accept() => accepted,
+        };
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) if is_of_one_connection(&error) => continue,
+            Err(error) => {
+                tracing::warn!(listener = %name, %error, "can't accept connections at the moment");
+                tokio::select! {
+                    () = &mut stop => break,
+                    () = tokio::time::sleep(pause) => {}
+                }
+                pause = LAST_PAUSE.min(pause * 2);
+                continue;
+            }
+        };
+        pause = FIRST_PAUSE;
+
+        // The place is taken after accepting: an idle listener that held one would keep it from the others. So when all are
+        // taken, each listener holds one more connection in hand, and the rest wait with the operating system.
+        let place = match bounds.places.clone().try_acquire_owned() {
+            Ok(place) => place,
+            Err(_) => {
+                if noticed.is_none_or(|at| at.elapsed() >= FULL_NOTICE) {
+                    noticed = Some(Instant::now());
+                    tracing::warn!(
+                        listener = %name,
+                        connections = bounds.limits.connections,
+                        "all connections are in use, phones have to wait (limits.connections)"
+                    );
+                }
+                tokio::select! {
+                    () = &mut stop => break,
+                    place = bounds.places.clone().acquire_owned() => match place {
+                        Ok(place) => place,
+                        // The semaphore is never closed.
+                        Err(_) => break,
+                    },
+                }
+            }
+        };
+
+        let conversation = Conversation {
+            connection: Connection {
+                listener: name.clone(),
+                // On a dual-stack socket IPv4 peers come as ::ffff:192.0.2.1, which no rule about networks would match.
+                peer: SocketAddr::new(peer.ip().to_canonical(), peer.port()),
+                tls: None,
+            },
+            limits: bounds.limits.clone(),
+            handler: handler.clone(),
+            shutdown: shutdown.clone(),
+            _place: place,
+        };
+        let (acceptor, failed) = (acceptor.clone(), failed.clone());
+        tasks.spawn(async move {
+            let (listener, peer) = (conversation.connection.listener.clone(), conversation.connection.peer);
+            let (started, begin) = (OffsetDateTime::now_utc(), Instant::now());
+            if let Err((error, tls)) = conversation.hold(stream, acceptor).await {
+                failed(ConnectionFailure { listener, peer, started, duration: begin.elapsed(), tls, error });
+            }
+        });
+    }
+
+    drop(socket);
+    let drained = tokio::time::timeout(bounds.limits.drain_timeout, async {
+        while let Some(ended) = tasks.join_next().await {
+            note_panic(&name, ended);
+        }
+    });
+    if drained.await.is_err() {
+        tracing::warn!(listener = %name, connections = tasks.len(), "connections were cut off at the end of the drain time");
+        tasks.shutdown().await;
+    }
+}
+
+/// Resolves when it is time to stop.
+async fn stopped(mut shutdown: watch::Receiver<bool>) {
+    // An error means that the sender is gone, and nobody is left to say so.
+    let _ = shutdown.wait_for(|stop| *stop).await;
+}
+
+/// Whether an accept failed because of the one connection that was to be accepted.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::Interrupted
+    )
+}
+
+fn note_panic(listener: &str, ended: Result<(), JoinError>) {
+    if let Err(error) = ended
+        && error.is_panic()
+    {
+        tracing::error!(%listener, %error, "a connection was dropped because its task panicked");
+    }
+}
+
+/// One connection, from its first byte to its last.
+struct Conversation<H> {
+    connection: Connection,
+    limits: Arc<Limits>,
+    handler: H,
+    shutdown: watch::Receiver<bool>,
+    /// Given back when the connection is gone.
+    _place: OwnedSemaphorePermit,
+}
+
+impl<H, A> Conversation<H>
+where
+    H: Fn(Connection, Request<Incoming>) -> A + Clone + Send + Sync + 'static,
+    A: Future<Output = http::Response<Body>> + Send + 'static,
+{
+    async fn hold(
+        mut self,
+        stream: TcpStream,
+        acceptor: Option<Arc<Acceptor>>,
+    ) -> Result<(), (ConnectionError, Option<TlsSession>)> {
+        // Answers are written in one go; waiting for more to send only delays the last packet. It fails only on a socket that
+        // is broken already, which the next read tells better.
+        let _ = stream.set_nodelay(true);
+        let stream = Stall::new(stream, self.limits.response_timeout);
+        match acceptor {
+            None => self.speak(stream).await.map_err(|error| (error, None)),
+            Some(acceptor) => {
+                let (stream, session) = acceptor.accept(stream).await.map_err(|error| (error.into(), None))?;
+                self.connection.tls = Some(session.clone());
+                self.speak(stream).await.map_err(|error| (error, Some(session)))
+            }
+        }
+    }
+
+    /// HTTP/1 over a stream that is ready for it.
+    async fn speak<S>(self, stream: S) -> Result<(), ConnectionError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let Self { connection, limits, handler, shutdown, _place } = self;
+        let requests = AtomicUsize::new(0);
+        let service = service_fn(|request| {
+            let last = requests.fetch_add(1, Ordering::Relaxed) + 1 >= limits.requests_per_connection;
+            let answer = handler(connection.clone(), request);
+            async move {
+                let mut answer = answer.await;
+                if last {
+                    answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                }
+                Ok::<_, Infallible>(answer)
+            }
+        });
+        let mut builder = http1::Builder::new();
+        builder
+            .timer(TokioTimer::new())
+            .header_read_timeout(limits.header_timeout)
+            .max_headers(limits.headers)
+            .max_header_size(limits.header_bytes)
+            .max_buf_size(limits.header_bytes.max(LEAST_BUFFER))
+            // A phone that closes its sending side has still asked; and a request that was begun leaves its event.
+            .half_close(true);
+        let mut conversation = pin!(builder.serve_connection(TokioIo::new(stream), service));
+        let ended = tokio::select! {
+            ended = conversation.as_mut() => ended,
+            () = stopped(shutdown) => {
+                conversation.as_mut().graceful_shutdown();
+                conversation.await
+            }
+        };
+        let asked = requests.load(Ordering::Relaxed) > 0;
+        match ended {
+            Err(error) if error.is_parse() => Err(ConnectionError::Malformed(error.to_string())),
+            // After a request the rest is how connections end: idle for too long, reset, cut off. The request has its event.
+            _ if asked => Ok(()),
+            Ok(()) => Err(ConnectionError::NoRequest),
+            Err(error) if error.is_timeout() => Err(ConnectionError::Timeout(limits.header_timeout)),
+            Err(error) if error.is_incomplete_message() => Err(ConnectionError::NoRequest),
+            Err(error) => Err(ConnectionError::Broken(error.to_string())),
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! What stands between the socket and a request: TLS, client certificates, and the accept loop that bounds what a peer may
+//! do. Also makes the certificates of a first start.
+//!
+//! OpenSSL and hyper's connections are used here and their types go no further, save the request body: a handler gets a
+//! [`Connection`](crate::resync::Connection) and a request. Nothing here knows what is asked for, or by which phone.
+
+mod accept;
+mod acceptor;
+pub mod certificates;
+mod context;
+mod handshake;
+mod pem;
+mod stall;
+mod verify;
+
+pub use accept::{BindError, Bounds, ConnectionError, ConnectionFailure, Listening, bind, serve};
+pub use acceptor::Acceptor;
+pub use handshake::HandshakeError;
