@@ -16,3 +16,4 @@ pub mod phone;
 pub mod render;
 pub mod resync;
 pub mod settings;
+pub mod store;
