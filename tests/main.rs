@@ -10,5 +10,6 @@
 mod config;
 mod delivery;
 mod docs;
+mod events;
 mod packs;
 mod support;

@@ -7,9 +7,12 @@ pub mod docs;
 mod encrypt;
 mod explain;
 mod key;
+pub mod log;
+pub mod logging;
 mod output;
 mod packs;
 mod render;
+mod table;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -42,6 +45,7 @@ enum Command {
     Encrypt(encrypt::Args),
     Decrypt(decrypt::Args),
     Docs(docs::Args),
+    Log(log::Args),
 }
 
 /// How a command that could run ended.
@@ -96,6 +100,7 @@ impl Cli {
             Command::Encrypt(args) => args.run(),
             Command::Decrypt(args) => args.run(),
             Command::Docs(args) => args.run(),
+            Command::Log(args) => configuration(&self.config).and_then(|config| args.run(&config)),
         };
         match result {
             Ok(Ending::Fine) => ExitCode::SUCCESS,
