@@ -8,6 +8,7 @@ pub mod config;
 pub mod delivery;
 pub mod document;
 pub mod events;
+pub mod http;
 pub mod identity;
 pub mod lint;
 pub mod model;
@@ -15,5 +16,12 @@ pub mod packs;
 pub mod phone;
 pub mod render;
 pub mod resync;
+pub mod server;
 pub mod settings;
+pub mod store;
 pub mod tls;
+
+/// The program's version and that of the OpenSSL it speaks with, `0.1.0 (OpenSSL 3.6.3 9 Jun 2026)`: who builds OpenSSL in
+/// has to follow its releases, and can see here what runs.
+pub static VERSION: std::sync::LazyLock<String> =
+    std::sync::LazyLock::new(|| format!("{} ({})", env!("CARGO_PKG_VERSION"), openssl::version::version()));

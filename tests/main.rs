@@ -7,10 +7,12 @@
     reason = "a test that meets the unexpected should fail there"
 )]
 
+mod cert;
 mod config;
 mod delivery;
 mod docs;
+mod events;
 mod packs;
-mod cert;
+mod serve;
 mod support;
 mod tls;

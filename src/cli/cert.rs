@@ -7,7 +7,10 @@ use std::path::PathBuf;
 use clap::{Subcommand, ValueEnum};
 
 use super::{Ending, Failure};
+use crate::config::Config;
+use crate::identity::Subject;
 use crate::model::{MacAddr, Serial};
+use crate::packs::Packs;
 use crate::tls::certificates::{
     CertificateError, Made, PhoneCertificate, Request, ServerName, SubjectForm, make_development_certificates,
     make_phone_certificate, make_request,
@@ -95,15 +98,30 @@ struct Csr {
 }
 
 impl Args {
-    pub fn run(self) -> Result<Ending, Failure> {
+    /// `configuration` is asked for only by `show`, which does without where there is none.
+    pub fn run(self, configuration: impl FnOnce() -> Result<Config, Failure>) -> Result<Ending, Failure> {
         match self.command {
             Command::Init(args) => args.run(),
             Command::Phone(args) => args.run(),
             Command::Csr(args) => args.run(),
-            // What the packs read from a subject is not known here yet.
-            Command::Show(args) => args.run(|_| None),
+            Command::Show(args) => {
+                let packs =
+                    configuration().ok().and_then(|config| Packs::load(&config.templates, &config.profiles).ok());
+                args.run(|subject| packs.as_ref().and_then(|packs| reading(packs, subject)))
+            }
         }
     }
+}
+
+fn reading(packs: &Packs, subject: &Subject) -> Option<show::PackReading> {
+    let (pack, found) = packs.identify_certificate(subject)?;
+    Some(show::PackReading {
+        pack: packs.get(pack).map(|pack| pack.name.clone()),
+        vendor: found.vendor,
+        model: found.model,
+        mac: found.mac.map(|mac| mac.to_string()),
+        serial: found.serial.map(|serial| serial.to_string()),
+    })
 }
 
 impl Init {

@@ -51,7 +51,10 @@ impl Args {
                 writeln!(out, "serial    {}", tell(found.serial.map(|serial| serial.to_string())))?;
                 writeln!(out, "pack      {}", tell(pack))?;
                 if found.generic {
-                    writeln!(out, "This certificate is shared by many phones: it proves nothing about which one asks.")?;
+                    writeln!(
+                        out,
+                        "This certificate is shared by many phones: it proves nothing about which one asks."
+                    )?;
                 }
                 Ok(())
             })?,

@@ -9,8 +9,8 @@ mod encrypt;
 mod explain;
 mod identify;
 mod key;
-mod log;
-mod logging;
+pub mod log;
+pub mod logging;
 mod output;
 mod packs;
 mod render;
@@ -29,7 +29,7 @@ use crate::resync::Generation;
 
 /// The provisioning file server for SIP phones.
 #[derive(Debug, Parser)]
-#[command(name = "resyncd", version = crate::VERSION, about, max_term_width = 100)]
+#[command(name = "resyncd", version = crate::VERSION.as_str(), about, max_term_width = 100)]
 pub struct Cli {
     /// The configuration; paths in it are relative to it.
     #[arg(long, global = true, value_name = "FILE", default_value = "resyncd.toml", env = "RESYNCD_CONFIG")]
@@ -44,7 +44,7 @@ enum Command {
     Check(check::Args),
     Render(render::Args),
     Explain(explain::Args),
-    Log(log::LogArgs),
+    Log(log::Args),
     Identify(identify::Args),
     Packs(packs::Args),
     Encrypt(encrypt::Args),
@@ -108,7 +108,7 @@ impl Cli {
             Command::Packs(args) => configuration().and_then(|config| args.run(&config)),
             Command::Encrypt(args) => args.run(),
             Command::Decrypt(args) => args.run(),
-            Command::Cert(args) => args.run(),
+            Command::Cert(args) => args.run(configuration),
             Command::Docs(args) => args.run(),
         };
         match result {

@@ -1,7 +1,5 @@
 //! `resyncd serve`: the server.
 
-use std::fmt::Write;
-
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Ending, Failure, logging};
@@ -59,9 +57,11 @@ async fn serve(config: Config, made: Option<FirstStart>) -> Result<Ending, Failu
 
 /// Where the server listens, and how to try it.
 fn welcome(config: &Config, server: &Server, made: Option<&FirstStart>) -> String {
-    let mut text = format!("resyncd {} with {}\n", env!("CARGO_PKG_VERSION"), openssl::version::version());
-    // Writing to a String can't fail.
-    let mut say = |line: std::fmt::Arguments<'_>| drop(writeln!(text, "{line}"));
+    let mut text = format!("resyncd {}\n", *crate::VERSION);
+    let mut say = |line: std::fmt::Arguments<'_>| {
+        text.push_str(&line.to_string());
+        text.push('\n');
+    };
     if let Some(FirstStart { folder, made }) = made {
         say(format_args!("made {} development certificates and keys in {}", made.files.len(), folder.display()));
     }

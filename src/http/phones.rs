@@ -85,9 +85,7 @@ impl Phones {
             ConnectionError::Malformed(_) => Outcome::Refused(Refusal::BadRequest),
             _ => Outcome::Aborted,
         };
-        if let ConnectionError::Handshake(HandshakeError::Certificate { subject, .. }) =
-            &failure.error
-        {
+        if let ConnectionError::Handshake(HandshakeError::Certificate { subject, .. }) = &failure.error {
             event.certificate = Some(cut(&subject.to_string()));
         }
         event.reason = Some(failure.error.to_string());

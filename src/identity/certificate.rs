@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use openssl::x509::{X509NameRef, X509Ref};
+use openssl::x509::{X509, X509NameRef, X509Ref};
 
 use super::Subject;
 
@@ -28,6 +28,20 @@ impl Subject {
         Self(fields.collect())
     }
 }
+
+/// The subjects of every certificate in a PEM file, in their order.
+pub fn subjects_of_pem(pem: &[u8]) -> Result<Vec<Subject>, NoCertificates> {
+    let certificates = X509::stack_from_pem(pem).map_err(|_| NoCertificates)?;
+    if certificates.is_empty() {
+        return Err(NoCertificates);
+    }
+    Ok(certificates.iter().map(|certificate| Subject::from_x509(certificate)).collect())
+}
+
+/// A file that is no PEM file of certificates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("holds no certificate: it should be a PEM file that begins with -----BEGIN CERTIFICATE-----")]
+pub struct NoCertificates;
 
 /// Whether a converted field is text throughout. U+FFFD is what OpenSSL's conversion leaves of bytes that are none; a control
 /// character has no place in a name, and a NUL is the classic way to make `000e08abcdef\0…` pass for another.

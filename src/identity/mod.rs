@@ -5,4 +5,5 @@ mod certificate;
 mod subject;
 
 pub use access::{Access, Asked, Denied, Evidence, Proof, decide};
+pub use certificate::{NoCertificates, subjects_of_pem};
 pub use subject::{ParseSubjectError, Subject};

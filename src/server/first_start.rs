@@ -6,7 +6,9 @@ use crate::config::Config;
 use crate::document::Problems;
 use crate::packs::Packs;
 use crate::resync::Profiles;
-use crate::tls::certificates::{CertificateError, Made, PhoneCertificate, SubjectForm, ensure_development_certificates};
+use crate::tls::certificates::{
+    CertificateError, Made, PhoneCertificate, SubjectForm, ensure_development_certificates,
+};
 
 /// What a first start made.
 #[derive(Debug)]

@@ -70,7 +70,8 @@ impl Server {
         });
         let mut acceptors = Vec::new();
         for listener in &config.listeners {
-            let acceptor = listener.tls.as_ref().map(|tls| Acceptor::new(&config.file, tls, config.limits.handshake_timeout));
+            let acceptor =
+                listener.tls.as_ref().map(|tls| Acceptor::new(&config.file, tls, config.limits.handshake_timeout));
             acceptors.push(match acceptor.transpose() {
                 Ok(acceptor) => acceptor.map(Arc::new),
                 Err(found) => {
@@ -92,7 +93,12 @@ impl Server {
         let recorder = Recorder::start(store, &config.events, &config.data_dir, metrics.clone())?;
         let pipeline = Pipeline::new(generation, config.cache.bytes, etag_key, config.limits.profile_bytes);
         let pipeline = Arc::new(pipeline);
-        let reloader = Reloader::new(config.clone(), pipeline.clone(), acceptors.iter().flatten().cloned().collect(), metrics.clone());
+        let reloader = Reloader::new(
+            config.clone(),
+            pipeline.clone(),
+            acceptors.iter().flatten().cloned().collect(),
+            metrics.clone(),
+        );
         reloader.announce();
 
         let phones = Phones::new(pipeline, recorder.clone(), Folders::new(&config.folders));
@@ -195,7 +201,10 @@ fn etag_key(data_dir: &Path) -> Result<Secret, StartError> {
             if read == ETAG_KEY_BYTES {
                 return Ok(Secret::new(key));
             }
-            Err(state_error(&path, format!("it has {read} bytes and should have {ETAG_KEY_BYTES}; remove it, and a new one is made")))
+            Err(state_error(
+                &path,
+                format!("it has {read} bytes and should have {ETAG_KEY_BYTES}; remove it, and a new one is made"),
+            ))
         }
         Err(error) => Err(state_error(&path, error)),
     }

@@ -22,7 +22,12 @@ pub struct Reloader {
 }
 
 impl Reloader {
-    pub fn new(config: Arc<Config>, pipeline: Arc<Pipeline>, acceptors: Vec<Arc<Acceptor>>, metrics: Arc<Metrics>) -> Self {
+    pub fn new(
+        config: Arc<Config>,
+        pipeline: Arc<Pipeline>,
+        acceptors: Vec<Arc<Acceptor>>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
         Self { config, pipeline, acceptors: acceptors.into(), metrics, loading: Arc::default() }
     }
 
@@ -48,7 +53,8 @@ impl Reloader {
         let result = match loaded.await {
             Ok(result) => result,
             Err(error) => {
-                let problem = crate::document::Problem::file(self.config.profiles.clone(), format!("loading broke off: {error}"));
+                let problem =
+                    crate::document::Problem::file(self.config.profiles.clone(), format!("loading broke off: {error}"));
                 Err(problem.into())
             }
         };
@@ -71,9 +77,10 @@ impl Reloader {
     /// Tells log and metrics of the generation in force.
     pub fn announce(&self) {
         let generation = self.pipeline.generation();
-        let models = generation.packs.iter().flat_map(|pack| {
-            pack.models.list.iter().map(move |model| (pack.vendor.as_str(), &*model.name))
-        });
+        let models = generation
+            .packs
+            .iter()
+            .flat_map(|pack| pack.models.list.iter().map(move |model| (pack.vendor.as_str(), &*model.name)));
         self.metrics.set_models(models);
         self.metrics.set_generation(generation.number);
         tracing::info!(

@@ -13,7 +13,10 @@ use crate::config::Config;
 const SETTLED: Duration = Duration::from_millis(500);
 
 /// Watches until it is dropped.
-pub struct Watching(#[expect(dead_code, reason = "held, not read: dropping it ends the watch")] Debouncer<RecommendedWatcher, RecommendedCache>);
+pub struct Watching(
+    #[expect(dead_code, reason = "held, not read: dropping it ends the watch")]
+    Debouncer<RecommendedWatcher, RecommendedCache>,
+);
 
 impl Watching {
     /// Watches packs and settings. To be called within a tokio runtime.

@@ -1,6 +1,7 @@
 //! What several test modules share.
 
 pub mod certificates;
+pub mod deployment;
 
 use std::path::PathBuf;
 use std::process::Command;

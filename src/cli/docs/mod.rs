@@ -3,6 +3,7 @@
 
 mod commands;
 mod configuration;
+mod events;
 mod settings;
 
 use std::io::ErrorKind;
@@ -44,8 +45,13 @@ impl Args {
 }
 
 /// The name of every page, and its text.
-pub fn pages() -> [(&'static str, String); 3] {
-    [("configuration.md", configuration::page()), ("settings.md", settings::page()), ("commands.md", commands::page())]
+pub fn pages() -> [(&'static str, String); 4] {
+    [
+        ("configuration.md", configuration::page()),
+        ("settings.md", settings::page()),
+        ("events.md", events::page()),
+        ("commands.md", commands::page()),
+    ]
 }
 
 /// Writes every page into the folder.

@@ -1,0 +1,199 @@
+//! The words that outcomes, refusals, flags and kinds are written with, in logs, database, metrics and on the command
+//! line, and one sentence on each. They are an interface: scripts match on them, so they are added to and never changed.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::de::{Deserialize, Deserializer, Error};
+use serde::ser::{Serialize, SerializeStruct, Serializer};
+
+use super::{Flag, Kind, Outcome, Refusal};
+
+/// A word that names none of the things that it should.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("\"{word}\" is no {what}")]
+pub struct ParseWordError {
+    what: &'static str,
+    word: String,
+}
+
+/// Gives an enum its words, and everything that follows from them.
+macro_rules! words {
+    ($type:ident, $what:literal, $($variant:ident $word:literal $explanation:literal)+) => {
+        impl $type {
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The word, in kebab-case.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word),+ }
+            }
+
+            /// What the word means, as one sentence for the operator.
+            pub fn explanation(self) -> &'static str {
+                match self { $(Self::$variant => $explanation),+ }
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+
+        impl FromStr for $type {
+            type Err = ParseWordError;
+
+            fn from_str(word: &str) -> Result<Self, Self::Err> {
+                match word {
+                    $($word => Ok(Self::$variant),)+
+                    _ => Err(ParseWordError { what: $what, word: word.to_owned() }),
+                }
+            }
+        }
+
+        impl Serialize for $type {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.as_str())
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $type {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+            }
+        }
+    };
+}
+
+words! { Kind, "kind of event",
+    Resync "resync" "A phone asked for a file of its pack."
+    Static "static" "A file of a folder was asked for: firmware, a ring tone, a dictionary."
+    Connection "connection" "A connection ended before any request came."
+}
+
+words! { Refusal, "refusal",
+    UnknownPath "unknown-path" "No pack and no folder answers to the path."
+    Method "method" "The method is neither GET nor HEAD."
+    UnknownDevice "unknown-device" "There is no device of that MAC or serial number."
+    NotForModel "not-for-model" "The device's pack has no such file, or not for its model."
+    NoProof "no-proof" "None of the device's access rules held."
+    WrongCertificate "wrong-certificate" "The client certificate is valid, and another phone's."
+    NoFile "no-file" "The folder holds no such file."
+    BadRequest "bad-request" "The request is malformed."
+    Overload "overload" "Too much was asked for at a time."
+    Handshake "handshake" "The TLS handshake failed."
+}
+
+words! { Flag, "flag",
+    ModelDiffers "model-differs" "The User-Agent names another model than the device's record."
+    MacDiffers "mac-differs" "The User-Agent or certificate names another MAC than the one asked for."
+    SerialDiffers "serial-differs" "The User-Agent or certificate names another serial number than the device's record."
+    CertificateDates "certificate-dates" "The client certificate is expired or not yet valid; the listener allows that."
+    CertificatePurpose "certificate-purpose" "The client certificate is not made for clients; the listener allows that."
+}
+
+impl Outcome {
+    /// Every word, whatever the refusal.
+    pub const WORDS: &'static [&'static str] = &["served", "not-modified", "refused", "failed", "aborted"];
+
+    /// The word, in kebab-case. A refusal's own word stands beside it: see [`Outcome::refusal`].
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Served => "served",
+            Self::NotModified => "not-modified",
+            Self::Refused(_) => "refused",
+            Self::Failed => "failed",
+            Self::Aborted => "aborted",
+        }
+    }
+
+    pub fn refusal(self) -> Option<Refusal> {
+        if let Self::Refused(refusal) = self { Some(refusal) } else { None }
+    }
+
+    /// What the outcome means, as one sentence for the operator.
+    pub fn explanation(self) -> &'static str {
+        match self {
+            Self::Served => "The file was sent.",
+            Self::NotModified => "The phone asked conditionally and has it already.",
+            Self::Refused(refusal) => refusal.explanation(),
+            Self::Failed => "The profile could not be made; the phone got a 500 and keeps the profile that it has.",
+            Self::Aborted => "The connection ended before the answer was written, or before a request came.",
+        }
+    }
+
+    /// The outcome of two words, as they are stored.
+    pub fn from_words(outcome: &str, refusal: Option<&str>) -> Result<Self, ParseWordError> {
+        match outcome {
+            "served" => Ok(Self::Served),
+            "not-modified" => Ok(Self::NotModified),
+            "refused" => refusal.unwrap_or_default().parse().map(Self::Refused),
+            "failed" => Ok(Self::Failed),
+            "aborted" => Ok(Self::Aborted),
+            _ => Err(ParseWordError { what: "outcome", word: outcome.to_owned() }),
+        }
+    }
+}
+
+/// Two keys, `outcome` and `refusal`: made to be flattened into what the outcome belongs to.
+impl Serialize for Outcome {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut words = serializer.serialize_struct("Outcome", 2)?;
+        words.serialize_field("outcome", self.as_str())?;
+        words.serialize_field("refusal", &self.refusal())?;
+        words.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for Outcome {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(serde::Deserialize)]
+        struct Words {
+            outcome: String,
+            refusal: Option<String>,
+        }
+        let words = Words::deserialize(deserializer)?;
+        Self::from_words(&words.outcome, words.refusal.as_deref()).map_err(D::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kebab(word: &str) -> bool {
+        !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-')
+    }
+
+    fn sentence(text: &str) -> bool {
+        text.starts_with(char::is_uppercase) && text.ends_with('.')
+    }
+
+    #[test]
+    fn every_word_is_kebab_case_explained_and_read_back() {
+        for kind in Kind::ALL {
+            assert_eq!(kind.as_str().parse().as_ref(), Ok(kind));
+            assert!(kebab(kind.as_str()) && sentence(kind.explanation()), "{kind}");
+        }
+        for flag in Flag::ALL {
+            assert_eq!(flag.as_str().parse().as_ref(), Ok(flag));
+            assert!(kebab(flag.as_str()) && sentence(flag.explanation()), "{flag}");
+        }
+        for refusal in Refusal::ALL {
+            let outcome = Outcome::Refused(*refusal);
+            assert_eq!(Outcome::from_words(outcome.as_str(), Some(refusal.as_str())), Ok(outcome));
+            assert!(kebab(refusal.as_str()) && sentence(outcome.explanation()), "{refusal}");
+        }
+        for word in Outcome::WORDS {
+            let outcome = Outcome::from_words(word, Some("no-proof")).unwrap();
+            assert_eq!(outcome.as_str(), *word);
+            assert!(kebab(word) && sentence(outcome.explanation()), "{word}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_word_is_named() {
+        assert_eq!("nope".parse::<Flag>().unwrap_err().to_string(), "\"nope\" is no flag");
+        assert!(Outcome::from_words("refused", None).is_err());
+    }
+}

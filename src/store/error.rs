@@ -1,0 +1,60 @@
+use std::io;
+use std::path::PathBuf;
+
+/// Why the database can't be used, or could not be asked. Each names the database, and none a password.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("database.url begins with \"{scheme}:\", and resyncd takes sqlite:PATH only")]
+    Scheme { scheme: String },
+    #[error("the database {} can't be made: {error}", path.display())]
+    File { path: PathBuf, error: io::Error },
+    #[error("there is no database {} yet; `resyncd serve` makes it when it first starts", path.display())]
+    Missing { path: PathBuf },
+    #[error(
+        "the database {name} is damaged, or no SQLite database: {reason}; move it and its -wal and -shm files away and \
+         restart, and resyncd makes a new one (the events in the old one are not in it; `sqlite3 {name} .recover` may \
+         save some)"
+    )]
+    Damaged { name: String, reason: String },
+    #[error(
+        "the database {name} was written by a newer resyncd (its schema is {version}, this program knows {known}); run \
+         that version, or move the database away"
+    )]
+    Newer { name: String, version: i64, known: i64 },
+    #[error("the database {name} has no tables of this version; `resyncd serve` makes them when it starts")]
+    Older { name: String },
+    #[error(
+        "the database {name} has a schema that resyncd did not make (step {version} differs); give database.url another \
+         file, or move this one away"
+    )]
+    Foreign { name: String, version: i64 },
+    #[error("the database {name} is locked by another program")]
+    Locked { name: String },
+    #[error("the disk that the database {name} is on is full")]
+    Full { name: String },
+    #[error("the database {name} holds a row that can't be read: column {column}")]
+    Row { name: String, column: &'static str },
+    #[error("the database {name}: {error}")]
+    Query { name: String, error: sqlx::Error },
+}
+
+/// SQLite's primary result codes: <https://www.sqlite.org/rescode.html>.
+const BUSY: u32 = 5;
+const LOCKED: u32 = 6;
+const CORRUPT: u32 = 11;
+const FULL: u32 = 13;
+const NOT_A_DATABASE: u32 = 26;
+
+impl StoreError {
+    pub(super) fn of(name: &str, error: sqlx::Error) -> Self {
+        let name = name.to_owned();
+        // The low byte of SQLite's extended code is the primary one. PostgreSQL's codes are texts of five characters.
+        let code = error.as_database_error().and_then(|error| error.code()?.parse::<u32>().ok());
+        match code.map(|code| code & 0xff) {
+            Some(BUSY | LOCKED) => Self::Locked { name },
+            Some(CORRUPT | NOT_A_DATABASE) => Self::Damaged { name, reason: error.to_string() },
+            Some(FULL) => Self::Full { name },
+            _ => Self::Query { name, error },
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! What is SQLite's own: the file, and the settings of a connection.
+
+use std::fs::OpenOptions;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use sqlx::AnyConnection;
+
+use super::{Access, BUSY_TIMEOUT, StoreError};
+
+/// What would end or change the path in a URL.
+const NOT_IN_PATH: &AsciiSet = &CONTROLS.add(b' ').add(b'%').add(b'?').add(b'#').add(b'\\');
+
+/// The file of `sqlite:PATH`.
+#[derive(Debug)]
+pub struct Location {
+    path: PathBuf,
+}
+
+impl Location {
+    pub fn of(url: &str) -> Result<Self, StoreError> {
+        let (scheme, rest) = url.split_once(':').unwrap_or((url, ""));
+        if scheme != "sqlite" {
+            // No more than the scheme: the rest may hold a password.
+            return Err(StoreError::Scheme { scheme: scheme.to_owned() });
+        }
+        Ok(Self { path: rest.strip_prefix("//").unwrap_or(rest).into() })
+    }
+
+    pub fn name(&self) -> String {
+        self.path.display().to_string()
+    }
+
+    /// The URL that sqlx takes.
+    pub fn url(&self, access: Access) -> String {
+        let path = self.name();
+        let path = utf8_percent_encode(&path, NOT_IN_PATH);
+        let mode = if access == Access::Read { "ro" } else { "rw" };
+        format!("sqlite:{path}?mode={mode}")
+    }
+
+    /// Makes the file, empty, where there is none: SQLite would make it readable for everyone.
+    pub fn make_file(&self) -> Result<(), StoreError> {
+        let failed = |error| StoreError::File { path: self.path.clone(), error };
+        if let Some(folder) = self.path.parent().filter(|folder| *folder != Path::new("")) {
+            std::fs::DirBuilder::new().recursive(true).mode(0o750).create(folder).map_err(failed)?;
+        }
+        OpenOptions::new().append(true).create(true).mode(0o640).open(&self.path).map_err(failed)?;
+        Ok(())
+    }
+
+    pub fn find_file(&self) -> Result<(), StoreError> {
+        if self.path.is_file() { Ok(()) } else { Err(StoreError::Missing { path: self.path.clone() }) }
+    }
+}
+
+/// Sets up a connection. With a write-ahead log, readers and the writer don't wait for each other, and a commit need not
+/// wait for the disk: after a power cut the last commits may be missing, and the database is whole.
+pub async fn prepare(connection: &mut AnyConnection, access: Access) -> Result<(), sqlx::Error> {
+    let busy = format!("PRAGMA busy_timeout = {}", BUSY_TIMEOUT.as_millis());
+    sqlx::raw_sql(sqlx::AssertSqlSafe(busy)).execute(&mut *connection).await?;
+    let settings = match access {
+        Access::Full => "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL",
+        Access::Read => "PRAGMA query_only = ON",
+    };
+    sqlx::raw_sql(settings).execute(connection).await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_is_a_path_whatever_is_in_it() {
+        let url = |text| Location::of(text).unwrap().url(Access::Read);
+        assert_eq!(url("sqlite:data/resyncd.db"), "sqlite:data/resyncd.db?mode=ro");
+        assert_eq!(url("sqlite:///var/lib/a b#c?d%.db"), "sqlite:/var/lib/a%20b%23c%3Fd%25.db?mode=ro");
+    }
+
+    #[test]
+    fn another_scheme_is_refused_without_its_password() {
+        let error = Location::of("postgres://user:secret@db/resyncd").unwrap_err().to_string();
+        assert!(error.contains("\"postgres:\"") && !error.contains("secret"), "{error}");
+    }
+}
