@@ -5,7 +5,9 @@
 //! into parameters; [`Fetch`] is how a fetch is done: over the network, or straight from a pipeline in the same process.
 
 mod fetch;
+mod in_process;
 mod state;
 
 pub use fetch::{Credentials, Fetch, FetchError, Method, Request, Response};
+pub use in_process::InProcess;
 pub use state::{Identity, Parameters, State};
