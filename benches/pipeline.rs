@@ -75,7 +75,7 @@ fn steps(criterion: &mut Criterion) {
     criterion
         .bench_function("merge a device's settings", |bench| bench.iter(|| generation.settings(black_box(device))));
     criterion.bench_function("render a profile", |bench| {
-        bench.iter(|| generation.render(device, file, &settings, &path, Shown::Real, 1 << 20).unwrap())
+        bench.iter(|| generation.render(device, file, &settings, Shown::Real, 1 << 20).unwrap())
     });
 }
 

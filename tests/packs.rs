@@ -139,19 +139,13 @@ impl Sample {
             .map(|candidate| (&pack.files[candidate.file], candidate.captures.model))
             .find(|(file, _)| file.is_for(self.model))
             .unwrap_or_else(|| panic!("{}: no file of {} answers to {path}", self.folder.display(), pack.name));
-        let job = self.job(pack, file, model.and_then(|model| pack.models.get(model)), path);
+        let job = self.job(pack, file, model.and_then(|model| pack.models.get(model)));
         let rendered =
             engines[self.pack].render(&job).unwrap_or_else(|error| panic!("{}: {error}", self.folder.display()));
         rendered.body
     }
 
-    fn job<'j>(
-        &'j self,
-        pack: &'j resyncd::packs::Pack,
-        file: &'j FileEntry,
-        model: Option<&'j Model>,
-        path: &'j str,
-    ) -> Job<'j> {
+    fn job<'j>(&'j self, pack: &'j resyncd::packs::Pack, file: &'j FileEntry, model: Option<&'j Model>) -> Job<'j> {
         let for_device = file.audience == Audience::Device;
         Job {
             pack,
@@ -159,7 +153,6 @@ impl Sample {
             model: if for_device { pack.models.get(self.model) } else { model },
             device: for_device.then_some(&self.facts),
             settings: &self.settings,
-            path,
             shown: if for_device { Shown::Real } else { Shown::Absent },
             limit: 1 << 20,
         }
@@ -228,7 +221,7 @@ fn first_goldens(packs: &Packs, engines: &[Engine], sample: &Sample) -> Vec<Path
         .filter_map(|file| {
             let (mac, serial) = (Some(sample.facts.mac), sample.facts.serial.as_ref());
             let path = file.paths.iter().find_map(|path| path.fill(mac, serial, &model.name))?;
-            engines[sample.pack].render(&sample.job(pack, file, None, &path)).is_ok().then_some(path)
+            engines[sample.pack].render(&sample.job(pack, file, None)).is_ok().then_some(path)
         })
         .map(|path| sample.folder.join(path.trim_start_matches('/')))
         .collect()

@@ -69,10 +69,8 @@ impl Found<'_> {
         limit: usize,
     ) -> Result<Rendered, Failure> {
         let rendered = match self.file.audience {
-            Audience::Device => {
-                generation.render(device, self.file, &generation.settings(device), &self.path, shown, limit)
-            }
-            Audience::Anyone => generation.render_for_anyone(self.pack, self.file, self.model, &self.path, limit),
+            Audience::Device => generation.render(device, self.file, &generation.settings(device), shown, limit),
+            Audience::Anyone => generation.render_for_anyone(self.pack, self.file, self.model, limit),
         };
         rendered.map_err(|error| Failure::Other(error.to_string()))
     }

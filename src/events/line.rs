@@ -2,13 +2,14 @@
 
 use std::fmt;
 
-use super::{Entry, Escaped, Kind, Outcome};
+use super::{Entry, Escaped, Kind, Outcome, Refusal};
 
 /// The target of the lines, for filters: `resyncd::resync=warn` keeps refusals and failures only.
 pub const TARGET: &str = "resyncd::resync";
 
 /// Writes the line. A refusal is a warning, a failure an error. A phone that goes away before its answer is one too, but
-/// a connection that never asked for anything is how health checks and scanners look, and mere information.
+/// a connection that never asked for anything is how health checks and scanners look, and mere information. So is a file
+/// that isn't there: phones try several names, and most deployments have only one of them.
 pub fn write(entry: &Entry) {
     macro_rules! at {
         ($level:ident) => {
@@ -47,7 +48,8 @@ pub fn write(entry: &Entry) {
         };
     }
     match (entry.outcome, entry.kind) {
-        (Outcome::Served | Outcome::NotModified, _) | (Outcome::Aborted, Kind::Connection) => at!(INFO),
+        (Outcome::Served | Outcome::NotModified | Outcome::Refused(Refusal::NoFile), _)
+        | (Outcome::Aborted, Kind::Connection) => at!(INFO),
         (Outcome::Refused(_) | Outcome::Aborted, _) => at!(WARN),
         (Outcome::Failed, _) => at!(ERROR),
     }

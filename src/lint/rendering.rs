@@ -48,7 +48,7 @@ fn of_device(generation: &Generation, device: &Device, limit: usize) -> Vec<Find
                 file.paths.iter().find_map(|path| path.fill(Some(device.mac), device.serial.as_ref(), &model.name));
             // A path by serial number is no path of a device whose serial number nobody knows.
             let path = path?;
-            let error = generation.render(device, file, &settings, &path, Shown::Masked, limit).err()?;
+            let error = generation.render(device, file, &settings, Shown::Masked, limit).err()?;
             Some(finding(&error, &path, Some(device.mac)))
         })
         .collect()
@@ -68,7 +68,7 @@ fn for_anyone(generation: &Generation, limit: usize) -> Vec<Finding> {
                 let name = model.and_then(|model| pack.models.get(model)).map(|model| &*model.name);
                 let path = file.paths.iter().find_map(|path| path.fill(None, None, name.unwrap_or_default()));
                 let Some(path) = path else { continue };
-                if let Err(error) = generation.render_for_anyone(index, file, model, &path, limit) {
+                if let Err(error) = generation.render_for_anyone(index, file, model, limit) {
                     findings.push(finding(&error, &path, None));
                 }
             }

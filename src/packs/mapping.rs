@@ -79,7 +79,8 @@ impl Mapping {
                 problems: &mut found,
             };
             let mut expressions = Expressions::default();
-            for written in [written.get(""), written.get(family)].into_iter().flatten() {
+            let own = if family.is_empty() { None } else { written.get(family) };
+            for written in [written.get(""), own].into_iter().flatten() {
                 building.add(&mut expressions.once, &written.once, Scope::Once);
                 building.add(&mut expressions.line, &written.line, Scope::Line);
                 building.add(&mut expressions.key, &written.key, Scope::Key);
@@ -99,6 +100,8 @@ impl Mapping {
 
 fn families(models: &[Model]) -> Vec<String> {
     let mut families: Vec<String> = models.iter().map(|model| model.family.clone()).collect();
+    // Files for anyone are made for no model in particular where their path names none.
+    families.push(String::new());
     families.sort_unstable();
     families.dedup();
     families
@@ -248,6 +251,10 @@ impl Building<'_> {
                     help,
                 );
             }
+        }
+        if written.expression.contains("set_global") {
+            let message = "an expression can't set a variable for others: {% set_global %}".to_owned();
+            self.problem(written, message, Some("use {% set %}, which holds within the expression".to_owned()));
         }
         let (reads, unknown) = reads(&written.expression, scope);
         for (name, help) in unknown {

@@ -40,8 +40,6 @@ pub struct Job<'j> {
     /// None for files that anyone may fetch.
     pub device: Option<&'j DeviceFacts>,
     pub settings: &'j Effective,
-    /// The path as it was asked for.
-    pub path: &'j str,
     pub shown: Shown,
     /// The largest profile, in bytes.
     pub limit: usize,
@@ -178,7 +176,11 @@ fn facts(job: &Job<'_>, built: &mut Built) {
     }
     let mut file = tera::Map::default();
     file.insert("name".into(), Value::from(job.file.name.as_str()));
-    file.insert("path".into(), Value::from(job.path));
+    // The path that the manifest names first, and not the one asked for: the same file is the same under each of its paths.
+    let (mac, serial) = (job.device.map(|device| device.mac), job.device.and_then(|device| device.serial.as_ref()));
+    let model_name = job.model.map_or("", |model| &*model.name);
+    let path = job.file.paths.iter().find_map(|path| path.fill(mac, serial, model_name));
+    file.insert("path".into(), path.map_or_else(Value::none, Value::from));
     built.context.insert_value("file", Value::from(file));
 }
 

@@ -70,7 +70,14 @@ impl Scope {
         for entry in &entries {
             starts.push(line);
             line += entry.expression.matches('\n').count();
-            text.push_str(&entry.expression);
+            // What an expression sets must not hold in the next one; a loop is what Tera has for a scope.
+            if entry.expression.contains("set ") {
+                text.push_str("{% for _ in [0] %}");
+                text.push_str(&entry.expression);
+                text.push_str("{% endfor %}");
+            } else {
+                text.push_str(&entry.expression);
+            }
             text.push(SEPARATOR);
         }
         let scope = Self { template, entries, starts };

@@ -154,14 +154,13 @@ impl Generation {
         device: &Device,
         file: &FileEntry,
         settings: &Effective,
-        path: &str,
         shown: Shown,
         limit: usize,
     ) -> Result<Rendered, RenderError> {
         let (pack, model) = self.packs.pack_and_model(device.model).ok_or(RenderError::Missing("a model"))?;
         let engine = self.engines.get(device.model.pack).ok_or(RenderError::Missing("a pack"))?;
         let facts = self.facts(device);
-        engine.render(&Job { pack, file, model: Some(model), device: Some(&facts), settings, path, shown, limit })
+        engine.render(&Job { pack, file, model: Some(model), device: Some(&facts), settings, shown, limit })
     }
 
     /// Renders a file for anyone.
@@ -170,14 +169,13 @@ impl Generation {
         pack_index: usize,
         file: &FileEntry,
         model: Option<usize>,
-        path: &str,
         limit: usize,
     ) -> Result<Rendered, RenderError> {
         let pack = self.packs.get(pack_index).ok_or(RenderError::Missing("a pack"))?;
         let engine = self.engines.get(pack_index).ok_or(RenderError::Missing("a pack"))?;
         let settings = self.settings_for_anyone(pack_index, model);
         let model = model.and_then(|model| pack.models.get(model));
-        let job = Job { pack, file, model, device: None, settings: &settings, path, shown: Shown::Absent, limit };
+        let job = Job { pack, file, model, device: None, settings: &settings, shown: Shown::Absent, limit };
         engine.render(&job)
     }
 

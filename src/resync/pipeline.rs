@@ -199,9 +199,9 @@ impl<'a> Asking<'a> {
             Some(device) => {
                 self.event.device = Some(device.mac);
                 self.compare(device);
-                self.for_device(&meant, device, &path)?
+                self.for_device(&meant, device)?
             }
-            None => self.for_anyone(&meant, &path)?,
+            None => self.for_anyone(&meant)?,
         };
         self.event.encoding = ready.label;
         Ok(self.answer_of(&ready))
@@ -286,7 +286,7 @@ impl<'a> Asking<'a> {
         }
     }
 
-    fn for_device(&self, meant: &Meant<'a>, device: &Device, path: &str) -> Result<Arc<Ready>, Stop> {
+    fn for_device(&self, meant: &Meant<'a>, device: &Device) -> Result<Arc<Ready>, Stop> {
         let slot = Slot {
             device: Some(device.mac),
             pack: meant.candidate.pack,
@@ -308,7 +308,7 @@ impl<'a> Asking<'a> {
         let ready = if is_static {
             self.static_file(meant, Some(device))?
         } else {
-            self.rendered(meant, device, &settings, path, Ready::blank(fingerprint, access, encrypted))?
+            self.rendered(meant, device, &settings, Ready::blank(fingerprint, access, encrypted))?
         };
         let ready = Arc::new(ready);
         if !is_static {
@@ -327,16 +327,9 @@ impl<'a> Asking<'a> {
         decide(access, &asked, &evidence).map(|_| ()).map_err(|denied| Stop::Refused(denied.refusal, denied.reason))
     }
 
-    fn rendered(
-        &self,
-        meant: &Meant<'_>,
-        device: &Device,
-        settings: &Effective,
-        path: &str,
-        blank: Ready,
-    ) -> Result<Ready, Stop> {
+    fn rendered(&self, meant: &Meant<'_>, device: &Device, settings: &Effective, blank: Ready) -> Result<Ready, Stop> {
         let limit = self.pipeline.profile_limit;
-        let rendered = self.generation.render(device, meant.file, settings, path, Shown::Real, limit)?;
+        let rendered = self.generation.render(device, meant.file, settings, Shown::Real, limit)?;
         if !meant.file.delivery {
             return Ok(self.plain(meant.file, rendered.body, blank));
         }
@@ -359,7 +352,7 @@ impl<'a> Asking<'a> {
         })
     }
 
-    fn for_anyone(&self, meant: &Meant<'_>, path: &str) -> Result<Arc<Ready>, Stop> {
+    fn for_anyone(&self, meant: &Meant<'_>) -> Result<Arc<Ready>, Stop> {
         let model = meant.candidate.captures.model;
         let slot = Slot { device: None, pack: meant.candidate.pack, file: meant.candidate.file, model };
         if matches!(meant.file.source, Source::Static(_)) {
@@ -370,7 +363,7 @@ impl<'a> Asking<'a> {
             return Ok(ready);
         }
         let limit = self.pipeline.profile_limit;
-        let rendered = self.generation.render_for_anyone(meant.candidate.pack, meant.file, model, path, limit)?;
+        let rendered = self.generation.render_for_anyone(meant.candidate.pack, meant.file, model, limit)?;
         let blank = Ready::blank(fingerprint, Access::default(), false);
         let ready = Arc::new(self.plain(meant.file, rendered.body, blank));
         self.pipeline.cache.put(slot, ready.clone());
