@@ -34,6 +34,7 @@ pub fn changes(before: &Parameters, after: &Parameters) -> Vec<String> {
 /// What a phone remembers between resyncs, kept as JSON by `--state`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
+    #[serde(default)]
     pub parameters: Parameters,
     /// The user's access to a parameter, where a profile has set one: `na`, `ro`, `rw`; `locked`, `forced`.
     #[serde(default)]

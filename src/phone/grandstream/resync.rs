@@ -250,3 +250,56 @@ impl Machine for Resync<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn answers() -> impl Strategy<Value = Result<Response, FetchError>> {
+        let body = prop_oneof![
+            "<gs_provision><config>(<P1>a</P1>|<P212>[0-3]</P212>|<P237>[ab]</P237>|<P1360>u</P1360>|<P8467>1</P8467>){0,4}</config></gs_provision>"
+                .prop_map(String::into_bytes),
+            proptest::collection::vec(any::<u8>(), 0..60),
+        ];
+        let status = prop_oneof![4 => Just(200_u16), 4 => Just(404), 1 => Just(401), 1 => any::<u16>()];
+        let response = (status, body).prop_map(|(status, body)| {
+            let challenge = ("www-authenticate".to_owned(), "Basic realm=\"a\"".to_owned());
+            let duration = Duration::default();
+            Response { status, headers: vec![challenge], body: body.into(), tls_version: None, duration }
+        });
+        prop_oneof![9 => response.prop_map(Ok), 1 => Just(Err(FetchError::TooLarge(1)))]
+    }
+
+    proptest! {
+        #[test]
+        fn every_resync_ends_whatever_is_answered(mut answers in proptest::collection::vec(answers(), 60)) {
+            let identity = Identity {
+                model: "GXP2170".to_owned(),
+                mac: "000b82a00016".parse().unwrap(),
+                serial: "EXAMPLE1".parse().unwrap(),
+                firmware: "1.0.11.46".to_owned(),
+                has_certificate: false,
+            };
+            let start = Start { server: Some("http://prov.example.com".to_owned()), now: 1000 };
+            let state = State { local: [("a".to_owned(), "local".to_owned())].into(), ..State::default() };
+            let mut resync = Resync::new(&identity, &state, &start, Behaviour::default());
+            let mut asked = 0;
+            while let Some(request) = resync.next() {
+                prop_assert!(request.url.starts_with("http"));
+                asked += 1;
+                // Every file of every round, each with a challenge.
+                prop_assert!(asked <= 3 * 2 * 5);
+                resync.answer(answers.pop().unwrap());
+            }
+            let (after, transcript) = resync.finish();
+            let ended = |step: &&Step| matches!(step, Step::Finished { .. } | Step::Failed);
+            prop_assert_eq!(transcript.steps.iter().filter(ended).count(), 1);
+            prop_assert!(transcript.steps.last().is_some_and(|step| ended(&step)));
+            prop_assert_eq!(after.failures == 0, transcript.succeeded());
+        }
+    }
+}

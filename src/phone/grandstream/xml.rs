@@ -132,6 +132,14 @@ mod tests {
         assert!(matches!(read(entities, mac()), Err(XmlError::Malformed { .. })));
     }
 
+    #[test]
+    fn elements_within_elements_without_end_do_no_harm() {
+        let deep = format!("<gs_provision><config>{}", "<a>".repeat(300_000));
+        assert!(matches!(read(deep.as_bytes(), mac()), Err(XmlError::Malformed { .. })));
+        let closed = format!("{deep}{}</config></gs_provision>", "</a>".repeat(300_000));
+        let _ = read(closed.as_bytes(), mac());
+    }
+
     proptest! {
         #[test]
         fn no_bytes_make_it_panic(file: Vec<u8>) {
