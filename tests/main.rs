@@ -12,6 +12,7 @@ mod config;
 mod delivery;
 mod docs;
 mod events;
+mod examples;
 mod packs;
 mod phone_others;
 mod serve;

@@ -64,7 +64,7 @@ fn a_cisco_mpp_gets_its_profile_by_rfc_8188() {
     let Some(reply) = running.curl(Some(CISCO_GCM), &path, &[]) else { return };
     assert_eq!((reply.status, reply.header("content-encoding")), (200, Some("aes128gcm")));
     let mut decrypt = resyncd();
-    decrypt.args(["decrypt", "--encryption", "aes128gcm", "--key", "example-only-key-00562b043615", "-"]);
+    decrypt.args(["decrypt", "--encryption", "aes128gcm", "--key", "example-only-ikm-00562b043615", "-"]);
     assert_eq!(feed(decrypt, &reply.body), rendered(&running, CISCO_GCM, &path));
 }
 
@@ -376,4 +376,23 @@ fn a_file_that_the_operator_drops_in_is_sent_as_it_is() {
     let running = deployment.start();
     let Some(reply) = running.plain_curl("/00085D1A9870.tuz", &[]) else { return };
     assert_eq!((reply.status, reply.body), (200, vec![0, 1, 2, 255]), "{}", running.last_event());
+}
+
+#[test]
+fn a_download_that_breaks_off_is_recorded_as_such() {
+    let deployment = Deployment::example();
+    deployment.write("firmware/large.loads", vec![b'x'; 32 << 20]);
+    let running = deployment.start();
+    use std::io::{Read, Write};
+    let mut phone = std::net::TcpStream::connect(("127.0.0.1", running.port("http"))).unwrap();
+    phone.write_all(b"GET /firmware/large.loads HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    phone.read_exact(&mut [0; 1024]).unwrap();
+    drop(phone);
+    // The server notices at its next write; stopping waits for that.
+    let (deployment, _) = running.stop();
+    let output = deployment.run(&["log", "--format", "json"]);
+    let events: Vec<serde_json::Value> = serde_json::from_slice(&output.stdout).unwrap();
+    let event = events.last().unwrap();
+    assert_eq!(event["outcome"], "aborted", "{event}");
+    assert!(event["bytes"].as_u64().unwrap() < 32 << 20, "{event}");
 }

@@ -9,8 +9,10 @@ use crate::config::Config;
 use crate::lint::{self, Finding, Severity};
 use crate::resync::Generation;
 
-/// Load configuration, packs and settings, render every file of every device, and tell what is wrong. Secrets that stand in
-/// the environment or in files need not be there.
+/// Find what is wrong before a phone does.
+///
+/// Loads configuration, packs and settings, and renders every file of every device. Secrets that stand in the environment
+/// or in files need not be there. Exit code 1 if there is an error among the findings.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// How findings are written. JSON: an array of {rule, severity, message, file, line, key, help, device}.

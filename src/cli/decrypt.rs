@@ -13,7 +13,7 @@ use super::{Ending, Failure};
 /// A gzip file that unpacks to more is refused: a thousand times that fits into one of the size that is read.
 const UNZIPPED_LIMIT: usize = 256 << 20;
 
-/// Decrypts a file made by the server, by `resyncd encrypt`, by `openssl enc -aes-256-cbc`, or by a phone.
+/// Decrypt a file made by the server, by `resyncd encrypt`, by `openssl enc -aes-256-cbc`, or by a phone.
 ///
 /// How it was encrypted is found out where it isn't said: `Salted__` at the beginning is aes-256-cbc, and the digest is
 /// the one that gives text or a gzip file. A gzip file is unpacked. Standard error tells what was found.

@@ -11,7 +11,7 @@ use super::data_file::{self, Privacy};
 use super::key::KeyArgs;
 use super::{Ending, Failure};
 
-/// Encrypts a file as phones take it, by the same code as the server.
+/// Encrypt a file as phones take it, by the same code as the server.
 ///
 /// aes-256-cbc writes what `openssl enc -aes-256-cbc` does; `openssl enc -d -aes-256-cbc -md md5 -k KEY` reads it.
 /// aes128gcm writes a body for the content coding of RFC 8188: whoever serves it has to send `Content-Encoding:

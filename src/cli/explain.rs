@@ -12,8 +12,10 @@ use crate::render::{Made, Parameter, Shown};
 use crate::resync::{Device, Generation};
 use crate::settings::{Key, Step, trace};
 
-/// Show every setting that holds for a phone with the file and line that set it and what it overrode; or trace one setting,
-/// or one of the phone's own parameters, back to where it comes from. Secrets are not shown.
+/// Tell which file and line set what.
+///
+/// Shows every setting that holds for a phone with the file and line that set it and what it overrode; or traces one
+/// setting, or one of the phone's own parameters, back to where it comes from. Secrets are not shown.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The phone's MAC address, in any spelling.

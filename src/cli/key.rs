@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use clap::builder::{OsStringValueParser, PossibleValuesParser, TypedValueParser};
 
-use crate::delivery::KeyEncoding;
+use crate::model::KeyEncoding;
 use crate::model::Secret;
 
 use super::{Failure, data_file};

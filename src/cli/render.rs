@@ -7,7 +7,9 @@ use crate::packs::{Audience, Candidate, FileEntry, Source};
 use crate::render::{Rendered, Shown};
 use crate::resync::{Device, Generation, delivery_of};
 
-/// Print a phone's file as it would be rendered now, with its secrets as ***.
+/// Print a phone's file as it would be rendered now.
+///
+/// Secrets are written as ***, and are not even fetched, unless --show-secrets or --delivered asks for the real ones.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The phone's MAC address, in any spelling.

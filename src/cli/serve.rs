@@ -8,7 +8,11 @@ use crate::events::Flushed;
 use crate::resync::Generation;
 use crate::server::{FirstStart, Server, StartError, first_start};
 
-/// Serve phones. SIGHUP reloads packs, settings and certificates; SIGTERM and Ctrl-C finish what was begun and stop.
+/// Serve phones.
+///
+/// SIGHUP reloads packs, settings and certificates; a bad edit is refused with its errors, and what was loaded before goes
+/// on serving. SIGTERM and Ctrl-C finish what was begun and stop. A first start with no certificates under certs/dev/ makes a
+/// set for development.
 #[derive(Debug, clap::Args)]
 pub struct Args {}
 

@@ -159,8 +159,8 @@ impl Records {
 
 #[cfg(test)]
 mod tests {
-    use super::super::KeyEncoding;
     use super::*;
+    use crate::model::KeyEncoding;
 
     const WALRUS: &[u8] = b"I am the walrus";
 

@@ -222,7 +222,7 @@ mod tests {
     #[test]
     fn the_bytes_are_those_of_openssl() {
         for (digest, ciphertext) in WRITTEN_BY_OPENSSL {
-            let ciphertext = super::super::KeyEncoding::Hex.parse(ciphertext.as_bytes()).unwrap();
+            let ciphertext = crate::model::KeyEncoding::Hex.parse(ciphertext.as_bytes()).unwrap();
             // Given -S, openssl 3 leaves the header out; without, it writes this one.
             let file = [MAGIC, &SALT, ciphertext.expose()].concat();
             assert_eq!(encrypt(CONTENT, &key(), digest, &SALT), file, "{digest:?}");

@@ -6,7 +6,6 @@
 mod aes_128_gcm;
 mod aes_256_cbc;
 mod gzip;
-mod key_encoding;
 
 use crate::model::Secret;
 
@@ -15,7 +14,6 @@ pub use aes_256_cbc::{
     KeyDigest, ParseKeyDigestError, decrypt_aes_256_cbc, decrypt_aes_256_cbc_by_any_digest, is_salted, is_text,
 };
 pub use gzip::{GZIP_LEVEL, GunzipError, gunzip, is_gzip};
-pub use key_encoding::{KeyEncoding, ParseKeyEncodingError, ParseKeyError};
 
 /// How a profile is packed for its way to the phone; by default not at all.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -20,7 +20,7 @@ mod writer;
 pub use entry::{Entry, EventId, EventIds, ParseEventIdError, rfc3339};
 pub use escape::{Escaped, steers};
 pub use line::{Message, TARGET};
-pub use metrics::{Metrics, OpenConnection};
+pub use metrics::Metrics;
 pub use prune::prune;
 pub use record::{Event, Flag, Kind, Outcome, Refusal, TEXT_LIMIT, cut};
 pub use recorder::{Flushed, Recorder, RecorderError};

@@ -1,10 +1,14 @@
 //! Folders of static files for anyone: firmware, ring tones, CA files, dictionaries. Streamed, with ranges and ETags.
 
 use std::path::PathBuf;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
 use axum::body::Body;
+use bytes::Bytes;
 use http::request::Parts;
 use http::{Request, Response, StatusCode, Uri};
+use http_body::{Frame, SizeHint};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use tower::ServiceExt;
 use tower_http::services::ServeDir;
@@ -22,6 +26,51 @@ pub struct Found {
     /// The path within the folder, decoded.
     file: String,
     prefix: String,
+}
+
+/// A body that tells, when it is done with, how many bytes of it were taken: all of them, or as many as the phone had
+/// fetched when it went away.
+struct Counted<F: FnOnce(u64)> {
+    body: Body,
+    taken: u64,
+    done: Option<F>,
+}
+
+impl<F: FnOnce(u64) + Send + Unpin + 'static> http_body::Body for Counted<F> {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(context);
+        if let Poll::Ready(Some(Ok(frame))) = &polled {
+            self.taken += frame.data_ref().map_or(0, |data| u64::try_from(data.len()).unwrap_or(u64::MAX));
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl<F: FnOnce(u64)> Drop for Counted<F> {
+    fn drop(&mut self) {
+        if let Some(done) = self.done.take() {
+            done(self.taken);
+        }
+    }
+}
+
+/// Calls `done` with the bytes taken when the body is done with.
+pub fn counted(body: Body, done: impl FnOnce(u64) + Send + Unpin + 'static) -> Body {
+    Body::new(Counted { body, taken: 0, done: Some(done) })
 }
 
 /// What a path within a URI can't hold as it is.

@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use hyper::body::Incoming;
 use time::OffsetDateTime;
 
-use super::folders::Folders;
+use super::folders::{Folders, counted};
 use crate::events::{Event, Kind, Outcome, Recorder, Refusal, cut};
 use crate::resync::{Answer, Connection, Pipeline, Request, path_of};
 use crate::tls::{ConnectionError, ConnectionFailure, HandshakeError};
@@ -47,22 +47,47 @@ impl Phones {
         };
         let is_read = matches!(parts.method, Method::GET | Method::HEAD);
         let folder = path_of(target).filter(|_| is_read).and_then(|path| self.folders.find(&path));
-        let (response, event) = match folder {
-            Some(found) => {
-                let mut event = self.pipeline.blank_event(&asked);
-                event.kind = Kind::Static;
-                event.file = Some(found.name());
-                let answered = found.serve(&parts).await;
-                note_static(&mut event, &answered, started);
-                (answered.unwrap_or_else(|| respond(Answer::refused())), event)
-            }
-            None => {
-                let (answer, event) = self.pipeline.answer(&asked);
-                (respond(answer), event)
-            }
+        let Some(found) = folder else {
+            let (answer, event) = self.pipeline.answer(&asked);
+            self.recorder.record(event);
+            return respond(answer);
         };
-        self.recorder.record(event);
-        response
+        let mut event = self.pipeline.blank_event(&asked);
+        event.kind = Kind::Static;
+        event.file = Some(found.name());
+        self.stream(found.serve(&parts).await, event, started)
+    }
+
+    /// Sends a folder's file, and records it when it has been sent: firmware takes its time, and a phone may go away.
+    fn stream(&self, found: Option<Response<Body>>, mut event: Event, started: Instant) -> Response<Body> {
+        let status = found.as_ref().map_or(StatusCode::NOT_FOUND, Response::status);
+        event.status = status.as_u16();
+        event.outcome = match status {
+            StatusCode::NOT_MODIFIED => Outcome::NotModified,
+            StatusCode::NOT_FOUND => Outcome::Refused(Refusal::NoFile),
+            status if status.is_success() => Outcome::Served,
+            status if status.is_server_error() => Outcome::Failed,
+            _ => Outcome::Refused(Refusal::BadRequest),
+        };
+        let Some(response) = found else {
+            event.reason = Some("the folder has no such file".to_owned());
+            event.duration = started.elapsed();
+            self.recorder.record(event);
+            return respond(Answer::refused());
+        };
+        let length = response.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+        let expected = if event.method == "HEAD" { 0 } else { length.unwrap_or(0) };
+        let recorder = self.recorder.clone();
+        let done = move |taken: u64| {
+            event.bytes = taken;
+            event.duration = started.elapsed();
+            if event.outcome == Outcome::Served && taken < expected {
+                event.outcome = Outcome::Aborted;
+                event.reason = Some(format!("the phone went away after {taken} of {expected} bytes"));
+            }
+            recorder.record(event);
+        };
+        response.map(|body| counted(body, done))
     }
 
     /// Records a connection that never came to a request.
@@ -96,25 +121,6 @@ impl Phones {
 /// A header's value as text; what is not UTF-8 in it is replaced.
 fn header(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
     headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
-}
-
-fn note_static(event: &mut Event, answered: &Option<Response<Body>>, started: Instant) {
-    let status = answered.as_ref().map_or(StatusCode::NOT_FOUND, Response::status);
-    event.status = status.as_u16();
-    event.outcome = match status {
-        StatusCode::NOT_MODIFIED => Outcome::NotModified,
-        StatusCode::NOT_FOUND => Outcome::Refused(Refusal::NoFile),
-        status if status.is_success() => Outcome::Served,
-        status if status.is_server_error() => Outcome::Failed,
-        _ => Outcome::Refused(Refusal::BadRequest),
-    };
-    if matches!(event.outcome, Outcome::Refused(Refusal::NoFile)) {
-        event.reason = Some("the folder has no such file".to_owned());
-    }
-    let length = answered.as_ref().and_then(|response| response.headers().get(CONTENT_LENGTH));
-    let length = length.and_then(|length| length.to_str().ok()).and_then(|length| length.parse().ok());
-    event.bytes = if event.method == "HEAD" { 0 } else { length.unwrap_or(0) };
-    event.duration = started.elapsed();
 }
 
 /// The answer on the wire. Every answer passes here.

@@ -2,11 +2,13 @@
 //! further in has to check again.
 
 mod fingerprint;
+mod key_encoding;
 mod mac;
 mod secret;
 mod serial;
 
 pub use fingerprint::fingerprint;
+pub use key_encoding::{KeyEncoding, ParseKeyEncodingError, ParseKeyError};
 pub use mac::{MacAddr, ParseMacError};
 pub use secret::Secret;
 pub use serial::{ParseSerialError, Serial};

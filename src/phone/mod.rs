@@ -8,10 +8,12 @@ pub mod aastra;
 mod exchange;
 mod fetch;
 pub mod grandstream;
+mod in_process;
 mod state;
 mod transcript;
 
 pub use exchange::{Machine, Start, run};
 pub use fetch::{Credentials, Fetch, FetchError, Method, Request, Response};
+pub use in_process::InProcess;
 pub use state::{Identity, Parameters, State};
 pub use transcript::{Refusal, Step, Transcript};

@@ -189,15 +189,11 @@ fn derive(section: &str, map: &mut Map) {
                 copy(map, from, "label");
             }
         }
-        "keys" => {
-            if is_none(map, "line") && !is_none(map, "type") {
-                map.insert("line".into(), Value::from(1));
-            }
+        "keys" if is_none(map, "line") && !is_none(map, "type") => {
+            map.insert("line".into(), Value::from(1));
         }
-        "report" | "acs" => {
-            if is_none(map, "enabled") && !is_none(map, "url") {
-                map.insert("enabled".into(), Value::from(true));
-            }
+        "report" | "acs" if is_none(map, "enabled") && !is_none(map, "url") => {
+            map.insert("enabled".into(), Value::from(true));
         }
         "time" => derive_clock(map),
         _ => {}

@@ -233,10 +233,16 @@ impl Making<'_> {
             }
         }
         for (key, setting) in self.settings.iter() {
-            if let (Key::ParamAccess(name), Own::Text(access)) = (key, &setting.value) {
-                if let Some(parameter) = parameters.get_mut(name) {
-                    parameter.access = Some(access.clone());
-                }
+            let (Key::ParamAccess(name), Own::Text(access)) = (key, &setting.value) else { continue };
+            if !self.list.access_words.iter().any(|word| word == access) {
+                return Err(RenderError::Value {
+                    parameter: name.to_string(),
+                    why: "has an access that the pack doesn't know; parameters.toml lists the words",
+                    made_by: setting.origin.to_string(),
+                });
+            }
+            if let Some(parameter) = parameters.get_mut(name) {
+                parameter.access = Some(access.clone());
             }
         }
         for parameter in &mut parameters.list {

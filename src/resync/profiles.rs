@@ -35,6 +35,9 @@ pub struct Device {
 /// Index of a group.
 pub type GroupId = usize;
 
+/// The name of a group's parent, and the line that names it.
+type Parent = (Arc<str>, u32);
+
 /// One group, and those that it lies within.
 #[derive(Debug)]
 pub struct Group {
@@ -91,11 +94,10 @@ impl Profiles {
             );
             return;
         }
-        if let Some(serial) = &device.serial {
-            if let Some(other) = self.serials.insert(serial.clone(), device.mac) {
-                let message = format!("the serial number {serial} is already that of {other}");
-                problems.push(Problem::file(device.layer.source.clone(), message).key("serial"));
-            }
+        let taken = device.serial.as_ref().and_then(|serial| self.serials.insert(serial.clone(), device.mac));
+        if let (Some(other), Some(serial)) = (taken, &device.serial) {
+            let message = format!("the serial number {serial} is already that of {other}");
+            problems.push(Problem::file(device.layer.source.clone(), message).key("serial"));
         }
         self.devices.insert(device.mac, device);
     }
@@ -198,7 +200,7 @@ impl Loading<'_> {
 
     /// Reads all groups, and finds the chain of each.
     fn groups(&self, problems: &mut Problems) -> Vec<Group> {
-        let mut read: Vec<(Group, Option<(Arc<str>, u32)>)> = Vec::new();
+        let mut read: Vec<(Group, Option<Parent>)> = Vec::new();
         for file in toml_files(&self.folder.join("groups"), problems) {
             let name: Arc<str> = stem(&file).into();
             if let Some((other, _)) = read.iter().find(|(other, _)| other.name == name) {

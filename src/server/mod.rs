@@ -126,7 +126,7 @@ impl Server {
         }
         if let Some(socket) = admin_socket {
             let mut stopping = stopping.clone();
-            let router = http::admin(metrics);
+            let router = http::admin(metrics, bounds);
             listeners.spawn(async move {
                 let stopped = async move {
                     // An error means that the server is gone: a reason to stop as well.

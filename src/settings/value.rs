@@ -4,10 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-
-use crate::model::Secret;
+use crate::model::{KeyEncoding, ParseKeyError, Secret};
 
 /// The value of one setting, as a layer holds it. Cheap to clone.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,10 +43,8 @@ pub enum SecretError {
     NoFile { path: PathBuf, why: String },
     #[error("the secret is empty")]
     Empty,
-    #[error("a secret in hexadecimal has an even number of digits 0-9 and a-f")]
-    Hex,
-    #[error("a secret in base64url has letters, digits, - and _ and no padding")]
-    Base64Url,
+    #[error(transparent)]
+    Encoding(#[from] ParseKeyError),
     #[error("the secret holds a control character, which no profile can carry")]
     Control,
 }
@@ -59,19 +54,11 @@ const MAX_SECRET_BYTES: usize = 4096;
 
 impl SecretSource {
     pub fn hex(text: &str) -> Result<Self, SecretError> {
-        let digits: Option<Vec<u8>> = text.chars().map(|c| c.to_digit(16).and_then(|d| u8::try_from(d).ok())).collect();
-        let digits = digits.filter(|digits| digits.len() % 2 == 0 && !digits.is_empty()).ok_or(SecretError::Hex)?;
-        let bytes: Vec<u8> =
-            digits.chunks(2).map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit)).collect();
-        Ok(Self::Hex(Secret::new(text), Secret::new(bytes)))
+        Ok(Self::Hex(Secret::new(text), KeyEncoding::Hex.parse(text.as_bytes())?))
     }
 
     pub fn base64url(text: &str) -> Result<Self, SecretError> {
-        let bytes = URL_SAFE_NO_PAD.decode(text.trim_end_matches('=')).map_err(|_| SecretError::Base64Url)?;
-        if bytes.is_empty() {
-            return Err(SecretError::Empty);
-        }
-        Ok(Self::Base64Url(Secret::new(text), Secret::new(bytes)))
+        Ok(Self::Base64Url(Secret::new(text), KeyEncoding::Base64Url.parse(text.as_bytes())?))
     }
 
     /// The secret as text: what is written into a profile. Bytes come as they were written.
@@ -152,8 +139,8 @@ mod tests {
         assert_eq!(secret.text().unwrap().expose(), b"00ff");
         let secret = SecretSource::base64url("yqdlZ-tYemfogSmv7Ws5PQ").unwrap();
         assert_eq!(secret.bytes().unwrap().expose().len(), 16);
-        assert_eq!(SecretSource::hex("0f0"), Err(SecretError::Hex));
-        assert_eq!(SecretSource::base64url("a+b"), Err(SecretError::Base64Url));
+        assert_eq!(SecretSource::hex("0f0"), Err(SecretError::Encoding(ParseKeyError::Hex)));
+        assert_eq!(SecretSource::base64url("a+b"), Err(SecretError::Encoding(ParseKeyError::Base64Url)));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use super::table::{Table, Wrong};
 use crate::document::{DeValue, Problem, Reader};
-use crate::model::Secret;
+use crate::model::{KeyEncoding, Secret};
 
 /// Length of the master key in bytes: the key of AES-256.
 pub const MASTER_KEY_BYTES: usize = 32;
@@ -75,12 +75,6 @@ fn source(table: &Table<'_>, reader: Reader<'_>, name: &str) -> Option<Source> {
 }
 
 fn decode(text: &str) -> Option<Secret> {
-    let digits: Zeroizing<Vec<u8>> = Zeroizing::new(
-        text.chars().map(|c| c.to_digit(16).and_then(|digit| u8::try_from(digit).ok())).collect::<Option<_>>()?,
-    );
-    if digits.len() != 2 * MASTER_KEY_BYTES {
-        return None;
-    }
-    let bytes: Vec<u8> = digits.chunks(2).map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit)).collect();
-    Some(Secret::new(bytes))
+    let key = KeyEncoding::Hex.parse(text.as_bytes()).ok()?;
+    (key.expose().len() == MASTER_KEY_BYTES).then_some(key)
 }

@@ -8,7 +8,7 @@ use base64::alphabet::URL_SAFE;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use zeroize::Zeroizing;
 
-use crate::model::Secret;
+use super::Secret;
 
 /// base64url as RFC 4648 has it, with or without the `=` at its end: RFC 8188 and JWK leave it out, many tools don't.
 const BASE64URL: GeneralPurpose = GeneralPurpose::new(
