@@ -85,10 +85,10 @@ impl File {
 ///
 /// Usually the binary file, which may name the server or the password of the next, and then the most specific XML file
 /// (guide of 2023). With P8467 every file that is there is taken, from the general to the specific, so that the specific one
-/// wins. The oldest phones read the binary form only.
+/// wins. The oldest phones, and the GXW410x gateways of their day, read the binary form only.
 pub fn order(identity: &Identity, parameters: &Parameters) -> Vec<Vec<File>> {
     let binary = vec![File::Binary, File::BinaryBin];
-    if identity.model.starts_with("BT") || identity.model.starts_with("GXP20") {
+    if ["BT", "GXP20", "GXW410"].iter().any(|family| identity.model.starts_with(family)) {
         return vec![vec![File::Binary]];
     }
     if value(parameters, "P8467") == Some("1") {
