@@ -70,17 +70,16 @@ impl Exchange {
         let response = match answer {
             Ok(response) => response,
             Err(error) => {
-                transcript.push(Step::Unanswered { method: Method::Get, url, error });
+                transcript.push(Step::Unanswered { url, error });
                 return Fetched::Failed;
             }
         };
         transcript.push(Step::Asked {
-            method: Method::Get,
             url: url.clone(),
             status: response.status,
-            octets: response.body.len(),
-            tls_version: response.tls_version.clone(),
-            duration: response.duration,
+            bytes: response.body.len(),
+            tls: response.tls_version.clone(),
+            milliseconds: u64::try_from(response.duration.as_millis()).unwrap_or(u64::MAX),
         });
         match response.status {
             200 => Fetched::Body(response.body),

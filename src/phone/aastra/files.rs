@@ -2,8 +2,6 @@
 
 use crate::phone::state::{Identity, Parameters};
 
-use super::grammar::folded;
-
 /// The folder that files are fetched from, without a slash at the end: `https://prov.example.com:8443/phones/aastra`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Base {
@@ -16,7 +14,7 @@ pub enum Base {
 pub fn parameter<'p>(parameters: &'p Parameters, name: &str) -> Option<&'p str> {
     let found = parameters
         .get(name)
-        .or_else(|| parameters.iter().find(|(other, _)| folded(other) == name).map(|(_, value)| value));
+        .or_else(|| parameters.iter().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value));
     found.map(String::as_str).filter(|value| !value.is_empty())
 }
 
