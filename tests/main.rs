@@ -14,6 +14,7 @@ mod docs;
 mod events;
 mod examples;
 mod packs;
+mod phone_others;
 mod serve;
 mod support;
 mod tls;

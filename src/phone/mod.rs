@@ -4,10 +4,16 @@
 //! A phone is a set of parameters and an identity. Its family's module turns a resync into fetches, and what was fetched
 //! into parameters; [`Fetch`] is how a fetch is done: over the network, or straight from a pipeline in the same process.
 
+pub mod aastra;
+mod exchange;
 mod fetch;
+pub mod grandstream;
 mod in_process;
 mod state;
+mod transcript;
 
+pub use exchange::{Machine, Start, run};
 pub use fetch::{Credentials, Fetch, FetchError, Method, Request, Response};
 pub use in_process::InProcess;
 pub use state::{Identity, Parameters, State};
+pub use transcript::{Refusal, Step, Transcript};

@@ -22,13 +22,29 @@ pub struct Identity {
 /// The phone's parameters by their own names, as it now holds them. What a factory-new phone has is the family's to say.
 pub type Parameters = BTreeMap<String, String>;
 
+/// The names whose values differ, in order.
+pub fn changes(before: &Parameters, after: &Parameters) -> Vec<String> {
+    let gone = before.keys().filter(|name| !after.contains_key(*name));
+    let mut names: Vec<_> =
+        after.keys().filter(|name| before.get(*name) != after.get(*name)).chain(gone).cloned().collect();
+    names.sort();
+    names
+}
+
 /// What a phone remembers between resyncs, kept as JSON by `--state`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
+    #[serde(default)]
     pub parameters: Parameters,
     /// The user's access to a parameter, where a profile has set one: `na`, `ro`, `rw`; `locked`, `forced`.
     #[serde(default)]
     pub access: BTreeMap<String, String>,
+    /// What the user changed on the phone itself, where the family keeps that apart from what its files say.
+    #[serde(default)]
+    pub local: Parameters,
+    /// What the files say of the parameters whose local change holds.
+    #[serde(default)]
+    pub hidden: Parameters,
     /// Seconds since 1970 of the last resync that succeeded; none for a factory-new phone.
     #[serde(default)]
     pub last_success: Option<i64>,
