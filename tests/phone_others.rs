@@ -335,7 +335,7 @@ fn deployment(mac: &str, device: &str, path: &str, subject: Option<&str>) -> Dep
     let (pack, _) = generation.packs.pack_and_model(device.model).unwrap();
     let settings = generation.settings(device);
     let file = pack.file("profile").unwrap();
-    let rendered = generation.render(device, file, &settings, path, Shown::Real, 1 << 20).unwrap();
+    let rendered = generation.render(device, file, &settings, Shown::Real, 1 << 20).unwrap();
     let tls = subject.map(|subject| TlsSession {
         version: "TLSv1.2",
         cipher: "AES256-SHA".to_owned(),
