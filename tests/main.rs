@@ -11,4 +11,5 @@ mod config;
 mod delivery;
 mod docs;
 mod packs;
+mod phone_cisco;
 mod support;

@@ -4,8 +4,9 @@
 //! A phone is a set of parameters and an identity. Its family's module turns a resync into fetches, and what was fetched
 //! into parameters; [`Fetch`] is how a fetch is done: over the network, or straight from a pipeline in the same process.
 
+pub mod cisco;
 mod fetch;
 mod state;
 
 pub use fetch::{Credentials, Fetch, FetchError, Method, Request, Response};
-pub use state::{Identity, Parameters, State};
+pub use state::{Identity, Parameters, State, Upgrade};

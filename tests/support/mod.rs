@@ -1,5 +1,7 @@
 //! What several test modules share.
 
+pub mod phone;
+
 use std::path::PathBuf;
 use std::process::Command;
 
