@@ -38,10 +38,8 @@ pub enum OptionName {
 pub enum OptionError {
     #[error("the string that begins at {at} is never closed")]
     Unclosed { at: usize },
-    #[error("--{name} at {at} is no option")]
-    Unknown { at: usize, name: String },
-    #[error("what stands at {at} is no option: options begin with --")]
-    NoOption { at: usize },
+    #[error("what stands at {at} is no option: there are --key, --uid, --pwd, --post, --alias, --delta and --status")]
+    Unknown { at: usize },
     #[error("--{name} at {at} has no value")]
     NoValue { at: usize, name: OptionName },
     #[error("--{name} at {at} takes one letter from a to p, for GPP_A to GPP_P")]
@@ -54,8 +52,7 @@ impl OptionError {
     pub fn at(&self) -> usize {
         match self {
             Self::Unclosed { at }
-            | Self::Unknown { at, .. }
-            | Self::NoOption { at }
+            | Self::Unknown { at }
             | Self::NoValue { at, .. }
             | Self::Letter { at, .. }
             | Self::Again { at, .. } => *at,
@@ -77,12 +74,8 @@ impl Options {
         let mut given: Vec<(usize, OptionName)> = Vec::new();
         let mut words = Words { text, at: 0, start };
         while let Some((at, word, quoted)) = words.next()? {
-            let Some(name) = word.strip_prefix("--").filter(|_| !quoted) else {
-                return Err(OptionError::NoOption { at });
-            };
-            let Some(name) = OptionName::ALL.into_iter().find(|known| known.to_string() == name) else {
-                return Err(OptionError::Unknown { at, name: name.chars().take(16).collect() });
-            };
+            let named = |known: &OptionName| !quoted && word.strip_prefix("--") == Some(known.to_string().as_str());
+            let name = OptionName::ALL.into_iter().find(named).ok_or(OptionError::Unknown { at })?;
             if given.iter().any(|(_, before)| *before == name) {
                 return Err(OptionError::Again { at, name });
             }

@@ -160,12 +160,11 @@ pub struct Target<'a> {
 }
 
 impl Profile {
-    /// Reads a file.
+    /// Reads a file. Text around its elements doesn't matter, a byte order mark included.
     ///
     /// # Errors
     /// When it is corrupt, or holds nothing for a phone.
     pub fn read(file: &[u8], aliases: &AliasMap) -> Result<Self, ProfileError> {
-        let file = file.strip_prefix(b"\xef\xbb\xbf").unwrap_or(file);
         let text = std::str::from_utf8(file).map_err(|error| MarkupError::NotUtf8 { at: error.valid_up_to() })?;
         let mut settings = Vec::new();
         let mut found = false;

@@ -42,6 +42,11 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Without a command's rule, which may hold keys: it is written down by itself, with those masked.
+    fn shown(&self) -> Self {
+        if matches!(self, Self::Command(_)) { Self::Command(None) } else { self.clone() }
+    }
+
     /// `$PRVST`
     fn provisioning_state(&self) -> i8 {
         match self {
@@ -63,7 +68,7 @@ pub async fn resync(
     random: &mut impl Random,
 ) -> Outcome {
     let provisioning_state = reason.provisioning_state();
-    let transcript = Transcript { steps: vec![Step::Begin { reason: reason.clone() }] };
+    let transcript = Transcript { steps: vec![Step::Begin { reason: reason.shown() }] };
     let (location, error) = (None, String::new());
     let mut session = Session { phone, fetch, random, now, state, transcript, provisioning_state, location, error };
     if let Err(why) = session.is_due(&reason) {

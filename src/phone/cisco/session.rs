@@ -132,12 +132,17 @@ impl<F: Fetch, R: Random> Session<'_, F, R> {
     /// The parameter's rule, expanded and read; what there is to be shown of it is written down.
     pub fn rule(&mut self, parameter: &str, written: &str, kind: Kind) -> Result<Rule, Failure> {
         let expanded = macros::expand_rule(written, &self.view());
-        self.transcript.push(Step::Rule {
-            parameter: parameter.to_owned(),
-            written: Arguments::masked(written),
-            expanded: Arguments::masked(&expanded),
-        });
-        Ok(Rule::parse(&expanded, kind)?)
+        let rule = Rule::parse(&expanded, kind);
+        let mut shown = (Arguments::masked(written), Arguments::masked(&expanded));
+        for assignment in rule.iter().flat_map(|rule| &rule.alternatives).flat_map(|one| &one.assignments) {
+            if self.phone.known.is_secret(&assignment.name) && !assignment.value.is_empty() {
+                let value = format!("\"{}\"", assignment.value);
+                shown = (shown.0.replace(&value, "\"***\""), shown.1.replace(&value, "\"***\""));
+            }
+        }
+        let (written, expanded) = shown;
+        self.transcript.push(Step::Rule { parameter: parameter.to_owned(), written, expanded });
+        Ok(rule?)
     }
 
     /// The alternative that is taken; the conditions up to it are written down.
