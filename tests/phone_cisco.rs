@@ -6,6 +6,7 @@
 mod cases;
 mod noise;
 mod phone;
+mod samples;
 mod session;
 
 use resyncd::phone::State;

@@ -13,9 +13,11 @@ pub enum Kind {
     Report,
 }
 
-/// A rule: the first alternative whose condition holds is taken. No alternatives make an empty rule.
+/// A rule: the first alternative whose condition holds is taken; of a report rule, each. No alternatives make an empty
+/// rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
+    pub kind: Kind,
     pub alternatives: Vec<Alternative>,
 }
 
@@ -104,20 +106,20 @@ impl Rule {
         let mut alternatives = Vec::new();
         reader.skip_space();
         if reader.rest().is_empty() {
-            return Ok(Self { alternatives });
+            return Ok(Self { kind, alternatives });
         }
         loop {
             alternatives.push(reader.alternative()?);
             reader.skip_space();
             if reader.rest().is_empty() {
-                return Ok(Self { alternatives });
+                return Ok(Self { kind, alternatives });
             }
             // Reports are a list, separated by ; (SPA) or white space alone (multiplatform phones).
             if reader.rest().starts_with('|') || (kind == Kind::Report && reader.rest().starts_with(';')) {
                 reader.at += 1;
                 reader.skip_space();
                 if kind == Kind::Report && reader.rest().is_empty() {
-                    return Ok(Self { alternatives });
+                    return Ok(Self { kind, alternatives });
                 }
             }
         }
@@ -130,6 +132,9 @@ impl Rule {
 
     /// Where the first alternative begins that is never come to: all before the last must have a condition.
     pub fn unreachable(&self) -> Option<usize> {
+        if self.kind == Kind::Report {
+            return None;
+        }
         let unconditional = self.alternatives.iter().position(|alternative| alternative.condition.is_none())?;
         self.alternatives.get(unconditional + 1).map(|alternative| alternative.at)
     }
