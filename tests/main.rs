@@ -16,5 +16,6 @@ mod examples;
 mod packs;
 mod phone_others;
 mod serve;
+mod phone_cisco;
 mod support;
 mod tls;

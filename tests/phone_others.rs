@@ -323,7 +323,7 @@ struct Deployment {
     rendered: String,
 }
 
-fn deployment(mac: &str, device: &str, path: &str, subject: Option<&str>) -> Deployment {
+fn deployment(mac: &str, device: &str, subject: Option<&str>) -> Deployment {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("devices")).unwrap();
     let defaults = "[provisioning]\nurl = \"https://prov.example.com:8443/phones\"\n";

@@ -6,6 +6,7 @@
 
 pub mod aastra;
 mod exchange;
+pub mod cisco;
 mod fetch;
 pub mod grandstream;
 mod in_process;
@@ -15,5 +16,5 @@ mod transcript;
 pub use exchange::{Machine, Start, run};
 pub use fetch::{Credentials, Fetch, FetchError, Method, Request, Response};
 pub use in_process::InProcess;
-pub use state::{Identity, Parameters, State};
 pub use transcript::{Refusal, Step, Transcript};
+pub use state::{Identity, Parameters, State, Upgrade};

@@ -54,7 +54,32 @@ pub struct State {
     /// How many resyncs have failed since the last that succeeded.
     #[serde(default)]
     pub failures: u32,
+    /// How many resyncs have succeeded since the last that failed.
+    #[serde(default)]
+    pub successes: u32,
+    /// The parameters as the last resync left them: what differs now was changed on the phone.
+    #[serde(default)]
+    pub settled: Option<Parameters>,
     /// Seconds since 1970 of the last attempt to upgrade the firmware.
     #[serde(default)]
     pub last_upgrade: Option<i64>,
+    #[serde(default)]
+    pub upgrade: Upgrade,
+}
+
+/// What a phone remembers of its attempts to upgrade.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Upgrade {
+    /// The firmware that an upgrade put in, as its file names it; none for that of [`Identity`].
+    #[serde(default)]
+    pub firmware: Option<String>,
+    /// The URL that was last upgraded from: it is not tried again.
+    #[serde(default)]
+    pub done: Option<String>,
+    /// How many attempts have failed in a row.
+    #[serde(default)]
+    pub failures: u32,
+    /// What the last attempt ended with, empty for success.
+    #[serde(default)]
+    pub error: String,
 }

@@ -2,6 +2,7 @@
 
 pub mod certificates;
 pub mod deployment;
+pub mod phone;
 
 use std::path::PathBuf;
 use std::process::Command;
