@@ -14,6 +14,8 @@ mod docs;
 mod events;
 mod examples;
 mod packs;
+mod phone_network;
 mod serve;
 mod support;
+mod swarm;
 mod tls;

@@ -6,6 +6,7 @@
 
 mod fetch;
 mod in_process;
+pub mod network;
 mod state;
 
 pub use fetch::{Credentials, Fetch, FetchError, Method, Request, Response};

@@ -2,6 +2,7 @@
 
 pub mod certificates;
 pub mod deployment;
+pub mod server;
 
 use std::path::PathBuf;
 use std::process::Command;
