@@ -8,6 +8,7 @@ mod fetch;
 mod in_process;
 pub mod network;
 mod state;
+pub mod swarm;
 
 pub use fetch::{Credentials, Fetch, FetchError, Method, Request, Response};
 pub use in_process::InProcess;

@@ -26,12 +26,12 @@ use tokio::time::timeout;
 
 use super::{Fetch, FetchError, Method, Request, Response};
 use connection::{Answer, Bounds, Connection, Failed};
-use target::{Origin, Target};
 use tls::{HandshakeError, Session, Tls};
 
 pub use connection::Keep;
 pub use resolve::{Resolver, look_up};
 pub use stream::Stream;
+pub use target::{Origin, Target};
 pub use tls::{ClientCertificate, ParseTlsVersionError, Roots, TlsOptions, TlsSetupError, TlsVersion};
 
 /// How requests are written.
@@ -177,9 +177,19 @@ impl Network {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
+    /// Closes the connection that is kept, if there is one.
+    pub fn close(&self) {
+        *self.idle.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     /// A connection of this phone's that nothing is asked on: for those who mean to misbehave on it.
     pub async fn open(&self, url: &str) -> Result<Connected, FetchError> {
         self.stack.connect(&Target::parse(url)?.origin, self).await
+    }
+
+    /// The same without TLS, whatever the URL says.
+    pub async fn open_tcp(&self, url: &str) -> Result<Connected, FetchError> {
+        self.stack.connect(&Origin { tls: false, ..Target::parse(url)?.origin }, self).await
     }
 
     /// Fetches, and tells how. What is not kept of a body costs no memory.
