@@ -406,6 +406,21 @@ async fn a_kept_connection_that_the_server_closed_costs_a_new_one_and_no_error()
     assert_eq!(connections, [0, 1, 2, 3, 4]);
 }
 
+#[tokio::test]
+async fn what_may_have_been_done_already_is_not_asked_for_twice() {
+    // Closes when the second request is there, without a word.
+    let server = ScriptedServer::start(None, vec![Step::Send(HELLO.to_vec()), Step::Read]).await;
+    let phone = phone(Options { keep_alive: true, ..options(&server) });
+    phone.fetch(http()).await.unwrap();
+    assert_eq!(phone.fetch(http()).await.unwrap().status, 200);
+    let connections = |server: &ScriptedServer| server.seen().iter().map(|seen| seen.connection).collect::<Vec<_>>();
+    assert_eq!(connections(&server), [0, 0, 1]);
+    let report = Request { method: Method::Post, body: Bytes::from_static(b""), ..http() };
+    let error = phone.fetch(report).await.unwrap_err();
+    assert!(matches!(error, FetchError::Broken(_)), "{error}");
+    assert_eq!(connections(&server), [0, 0, 1, 1]);
+}
+
 #[test]
 fn what_tls_can_not_do_is_said_by_name() {
     let error = |tls| Stack::new(Options { tls, ..Options::default() }).map(drop).unwrap_err().to_string();

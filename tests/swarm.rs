@@ -246,7 +246,7 @@ async fn every_phone_is_served_once() {
     assert_eq!((report.phones_served, report.resyncs.served), (PHONES, PHONES.into()));
     assert_eq!(report.statuses, BTreeMap::from([(200, PHONES.into())]));
     assert_eq!(report.bytes, u64::from(PHONES) * PROFILE.len() as u64);
-    assert!(report.latency.p50 > 0.0 && report.latency.max >= report.latency.p99_9);
+    assert!(report.latency_ms.p50 > 0.0 && report.latency_ms.max >= report.latency_ms.p99_9);
 
     let seen = server.seen();
     let paths: BTreeSet<&str> = seen.iter().map(|seen| seen.path.as_str()).collect();
@@ -411,13 +411,13 @@ async fn the_program_reports_as_json_and_by_its_exit_code() {
         "faults",
         "bytes",
         "connections",
-        "latency",
-        "lateness",
+        "latency_ms",
+        "lateness_ms",
     ];
     assert_eq!(keys, expected);
     assert_eq!((&report["phones"], &report["phones_served"], &report["seed"]), (&20.into(), &20.into(), &7.into()));
     assert_eq!(report["statuses"]["200"], 20);
-    assert!(report["latency"]["p99.9"].as_f64().unwrap() > 0.0);
+    assert!(report["latency_ms"]["p99.9"].as_f64().unwrap() > 0.0);
     assert!(server.seen().iter().any(|seen| seen.path == "/p/88012BA00019/000E08000103"));
     assert_eq!(server.seen()[0].client.as_deref().map(str::len), Some(12));
 

@@ -17,6 +17,8 @@ pub enum Step {
     SendForever(Vec<u8>),
     /// Says nothing, and holds the connection.
     Hang,
+    /// Reads the next request, and goes on.
+    Read,
     /// Reads the next request, and begins anew.
     Again,
 }
@@ -121,6 +123,10 @@ async fn play(
                 Step::Send(bytes) => drop(stream.write_all(bytes).await),
                 Step::SendForever(bytes) => while stream.write_all(bytes).await.is_ok() {},
                 Step::Hang => std::future::pending().await,
+                Step::Read => match read_head(&mut stream).await {
+                    Some(head) => seen.lock().unwrap().push(Seen { head, ..about.clone() }),
+                    None => return,
+                },
                 Step::Again => again = true,
             }
         }

@@ -263,7 +263,7 @@ impl Live {
 
     fn show(&mut self, report: &Report) {
         if self.is_shown {
-            let Report { seconds, resyncs, connections, latency, .. } = report;
+            let Report { seconds, resyncs, connections, latency_ms, .. } = report;
             // It is gone in a second: a terminal that doesn't take it is no reason to stop.
             let _ = write!(
                 io::stderr(),
@@ -273,8 +273,8 @@ impl Live {
                 resyncs.failed,
                 resyncs.under_way,
                 connections.held,
-                latency.p50,
-                latency.p99
+                latency_ms.p50,
+                latency_ms.p99
             );
         }
     }
@@ -315,8 +315,8 @@ fn write_human(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         connections.held
     )?;
     writeln!(out, "bodies       {} bytes", report.bytes)?;
-    write_percentiles("latency", report.latency, out)?;
-    write_percentiles("lateness", report.lateness, out)?;
+    write_percentiles("latency", report.latency_ms, out)?;
+    write_percentiles("lateness", report.lateness_ms, out)?;
     for (kind, error) in &report.errors {
         writeln!(out, "error        {kind} {}: {}", error.count, Escaped(&error.example))?;
     }

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::resync::{Done, Outcome};
 use crate::phone::FetchError;
 
-/// What came of a run, or of the part of it that is over. Times are in milliseconds unless the name says otherwise.
+/// What came of a run, or of the part of it that is over.
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {
     pub phones: u32,
@@ -28,10 +28,10 @@ pub struct Report {
     pub bytes: u64,
     pub connections: Connections,
     /// From when a resync was due until its answer was read, of every answer that a phone that behaved got.
-    pub latency: Percentiles,
+    pub latency_ms: Percentiles,
     /// From when a resync was due until it began. What is long here is the swarm's own doing: it lacks processors, or may
     /// not have as many connections at once as it would need.
-    pub lateness: Percentiles,
+    pub lateness_ms: Percentiles,
 }
 
 /// `begun` is the sum of served, refused, failed, faulty and under_way.
@@ -117,8 +117,8 @@ impl Tally {
             faults: BTreeMap::new(),
             bytes: 0,
             connections: Connections::default(),
-            latency: percentiles(&latency),
-            lateness: percentiles(&lateness),
+            latency_ms: percentiles(&latency),
+            lateness_ms: percentiles(&lateness),
         };
         Ok(Self { report, latency, lateness })
     }
@@ -202,8 +202,8 @@ impl Tally {
         let answered = u128::from(report.resyncs.served + report.resyncs.refused);
         let per_second = answered * 1_000_000 / elapsed.as_micros().max(1);
         report.resyncs.per_second = u64::try_from(per_second).unwrap_or(u64::MAX);
-        report.latency = percentiles(&self.latency);
-        report.lateness = percentiles(&self.lateness);
+        report.latency_ms = percentiles(&self.latency);
+        report.lateness_ms = percentiles(&self.lateness);
         report
     }
 }
