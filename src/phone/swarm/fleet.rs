@@ -123,7 +123,7 @@ impl Family {
         match self {
             Self::CiscoMpp | Self::CiscoSpa => format!("/cisco/{}.xml", phone.mac),
             Self::Aastra | Self::Mitel => format!("/aastra/{}.cfg", phone.mac.upper()),
-            Self::Grandstream => format!("/cfg{}.xml", phone.mac),
+            Self::Grandstream => format!("/grandstream/cfg{}.xml", phone.mac),
             Self::Other => format!("/{}.cfg", phone.mac),
         }
     }
