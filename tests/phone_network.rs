@@ -404,6 +404,11 @@ async fn a_kept_connection_that_the_server_closed_costs_a_new_one_and_no_error()
     }
     let connections: Vec<usize> = server.seen().iter().map(|seen| seen.connection).collect();
     assert_eq!(connections, [0, 1, 2, 3, 4]);
+    // It is let go once the server's leave is seen.
+    while phone.still_holds_connection().await {
+        tokio::task::yield_now().await;
+    }
+    assert!(!phone.holds_connection());
 }
 
 #[tokio::test]

@@ -177,6 +177,15 @@ impl Network {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
+    /// The same, having looked whether the server closed it meanwhile; then it is closed here too.
+    pub async fn still_holds_connection(&self) -> bool {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(idle) = idle {
+            self.rest(idle).await;
+        }
+        self.holds_connection()
+    }
+
     /// Closes the connection that is kept, if there is one.
     pub fn close(&self) {
         *self.idle.lock().unwrap_or_else(PoisonError::into_inner) = None;

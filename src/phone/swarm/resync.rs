@@ -65,6 +65,13 @@ impl Phone {
         self.network.as_ref().is_some_and(Network::holds_connection)
     }
 
+    pub async fn still_holds_connection(&self) -> bool {
+        match &self.network {
+            Some(network) => network.still_holds_connection().await,
+            None => false,
+        }
+    }
+
     /// Chance, for this phone's next resync: the same for the same seed, in whatever order phones come.
     pub fn rng(&self, seed: u64, purpose: Purpose) -> Rng {
         let own = (u64::from(self.number) << 32) | u64::from(self.attempts);

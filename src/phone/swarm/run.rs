@@ -63,8 +63,15 @@ pub async fn run(
             }
         }
     }
-    swarm.close();
+    swarm.close().await;
     Ok(swarm.report())
+}
+
+/// A hundred years: no moment is later than that, and none overflows.
+const LONGEST: Duration = Duration::from_secs(100 * 365 * 86_400);
+
+fn after(moment: Instant, wait: Duration) -> Instant {
+    moment + wait.min(LONGEST)
 }
 
 /// What is waited for, besides the end of a resync.
@@ -104,8 +111,8 @@ impl Swarm {
             let _ = phone.prepare(&plan);
         });
         let start = Instant::now();
-        let end = start + plan.duration;
-        let due = phones.iter().map(|(phone, first)| Reverse((start + *first, phone.number))).collect();
+        let end = after(start, plan.duration);
+        let due = phones.iter().map(|(phone, first)| Reverse((after(start, *first), phone.number))).collect();
         let resting = phones.into_iter().map(|(phone, _)| Some(phone)).collect();
         Ok(Self { plan, tally, resting, due, under_way: JoinSet::new(), held: 0, start, end })
     }
@@ -156,11 +163,12 @@ impl Swarm {
         let mut rng = phone.rng(self.plan.seed, Purpose::Next);
         let next = if is_served {
             (phone.failures, phone.was_served) = (0, true);
-            self.plan.pattern.next(self.plan.fleet.count(), &mut rng).map(|wait| outcome.due + wait)
+            self.plan.pattern.next(self.plan.fleet.count(), &mut rng).map(|wait| after(outcome.due, wait))
         } else {
             phone.failures = phone.failures.saturating_add(1);
             let asked = outcome.result.as_ref().ok().and_then(|done| done.retry_after);
-            Some(outcome.ended + asked.unwrap_or_else(|| self.plan.error_retry.delay(phone.failures, &mut rng)))
+            let delay = asked.unwrap_or_else(|| self.plan.error_retry.delay(phone.failures, &mut rng));
+            Some(after(outcome.ended, delay))
         };
         if let Some(next) = next.filter(|next| *next < self.end) {
             self.due.push(Reverse((next, phone.number)));
@@ -172,10 +180,14 @@ impl Swarm {
         }
     }
 
-    fn close(&mut self) {
+    async fn close(&mut self) {
         let end = self.end;
         let waiting = self.due.iter().filter(|Reverse((when, _))| *when < end).count();
         self.tally.never_begun(waiting as u64);
+        self.held = 0;
+        for phone in self.resting.iter().flatten() {
+            self.held += u64::from(phone.still_holds_connection().await);
+        }
     }
 
     fn report(&self) -> Report {
