@@ -383,7 +383,7 @@ async fn a_new_grandstream_phone_learns_its_password_and_reads_its_encrypted_pro
             "#
         );
         let path = format!("/grandstream/cfg{mac}.xml");
-        let served = deployment(mac, &device, &path, Some("CN=000B82A1B2C3, O=Grandstream Networks, Inc."));
+        let served = deployment(mac, &device, Some("CN=000B82A1B2C3, O=Grandstream Networks, Inc."));
         let identity = identity("GXP2170", mac.parse().unwrap(), "1.0.11.46");
         let start = Start { server: Some("https://prov.example.com:8443/phones".to_owned()), now: 1000 };
         let behaviour = grandstream::Behaviour::default();
@@ -419,7 +419,7 @@ async fn a_new_aastra_phone_finds_its_folder_and_its_profile() {
         [access]
         networks = ["192.0.2.0/24"]
         "#;
-    let served = deployment(mac, device, &format!("/aastra/{mac}.cfg"), None);
+    let served = deployment(mac, device, None);
     let identity = identity("6757i", mac.parse().unwrap(), "3.3.1.4300-SIP");
     let start = Start { server: Some("https://prov.example.com:8443/phones".to_owned()), now: 1000 };
     let behaviour = aastra::Behaviour::default();

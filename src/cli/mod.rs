@@ -13,6 +13,7 @@ pub mod log;
 pub mod logging;
 mod output;
 mod packs;
+mod phone;
 mod render;
 mod serve;
 mod table;
@@ -51,6 +52,8 @@ enum Command {
     Decrypt(decrypt::Args),
     /// Make development certificates and signing requests, and say what a certificate is worth.
     Cert(cert::Args),
+    /// Play phones against a server.
+    Phone(phone::Args),
     Docs(docs::Args),
 }
 
@@ -109,6 +112,7 @@ impl Cli {
             Command::Encrypt(args) => args.run(),
             Command::Decrypt(args) => args.run(),
             Command::Cert(args) => args.run(configuration),
+            Command::Phone(args) => args.run(),
             Command::Docs(args) => args.run(),
         };
         match result {

@@ -5,16 +5,18 @@
 //! into parameters; [`Fetch`] is how a fetch is done: over the network, or straight from a pipeline in the same process.
 
 pub mod aastra;
-mod exchange;
 pub mod cisco;
+mod exchange;
 mod fetch;
 pub mod grandstream;
 mod in_process;
+pub mod network;
 mod state;
+pub mod swarm;
 mod transcript;
 
 pub use exchange::{Machine, Start, run};
 pub use fetch::{Credentials, Fetch, FetchError, Method, Request, Response};
 pub use in_process::InProcess;
-pub use transcript::{Refusal, Step, Transcript};
 pub use state::{Identity, Parameters, State, Upgrade};
+pub use transcript::{Refusal, Step, Transcript};

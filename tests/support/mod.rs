@@ -3,6 +3,7 @@
 pub mod certificates;
 pub mod deployment;
 pub mod phone;
+pub mod server;
 
 use std::path::PathBuf;
 use std::process::Command;

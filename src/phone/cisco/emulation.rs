@@ -1,6 +1,7 @@
 //! The phone that is emulated: its identity, and the settings for what the guides leave open.
 
-use crate::delivery::{KeyDigest, KeyEncoding};
+use crate::delivery::KeyDigest;
+use crate::model::KeyEncoding;
 use crate::phone::{Identity, State};
 
 use super::factory::{Family, Naming, ProductSeries};

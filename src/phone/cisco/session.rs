@@ -1,7 +1,8 @@
 //! What a resync, an upgrade and a report have in common: a phone at work, its state as it changes, and what it writes
 //! down.
 
-use crate::delivery::{DecryptError, GunzipError, ParseKeyError};
+use crate::delivery::{DecryptError, GunzipError};
+use crate::model::ParseKeyError;
 use crate::phone::{Fetch, FetchError, State};
 
 use super::alias::AliasError;

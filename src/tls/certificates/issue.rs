@@ -2,8 +2,10 @@
 
 use openssl::asn1::{Asn1Integer, Asn1Time};
 use openssl::bn::{BigNum, MsbOption};
+use openssl::ec::{EcGroup, EcKey};
 use openssl::error::ErrorStack;
 use openssl::hash::MessageDigest;
+use openssl::nid::Nid;
 use openssl::pkey::{PKey, Private};
 use openssl::rsa::Rsa;
 use openssl::x509::extension::{
@@ -28,6 +30,11 @@ pub(super) struct Pair {
 
 pub(super) fn rsa_key() -> Result<PKey<Private>, ErrorStack> {
     PKey::from_rsa(Rsa::generate(RSA_BITS)?)
+}
+
+/// A key on the curve that everyone knows, P-256: made and used many times faster.
+pub(super) fn ec_key() -> Result<PKey<Private>, ErrorStack> {
+    PKey::from_ec_key(EcKey::generate(&*EcGroup::from_curve_name(Nid::X9_62_PRIME256V1)?)?)
 }
 
 /// A name of the fields given, in their order.
@@ -77,13 +84,18 @@ pub(super) fn server(issuer: &Pair, common_name: &str, names: &[ServerName]) -> 
 /// A phone's certificate, signed by `issuer`, for ten years as the factories do.
 pub(super) fn phone(issuer: &Pair, name: &X509NameRef) -> Result<Pair, ErrorStack> {
     let key = rsa_key()?;
-    let mut builder = unsigned(name, issuer.certificate.subject_name(), &key, 3650)?;
+    Ok(Pair { certificate: phone_with_key(issuer, name, &key)?, key })
+}
+
+/// The same for a key that is there already.
+pub(super) fn phone_with_key(issuer: &Pair, name: &X509NameRef, key: &PKey<Private>) -> Result<X509, ErrorStack> {
+    let mut builder = unsigned(name, issuer.certificate.subject_name(), key, 3650)?;
     builder.append_extension(BasicConstraints::new().critical().build()?)?;
     builder.append_extension(KeyUsage::new().critical().digital_signature().key_encipherment().build()?)?;
     builder.append_extension(ExtendedKeyUsage::new().client_auth().build()?)?;
     identify(&mut builder, Some(issuer))?;
     builder.sign(&issuer.key, MessageDigest::sha256())?;
-    Ok(Pair { certificate: builder.build(), key })
+    Ok(builder.build())
 }
 
 /// A request for a certificate, PKCS#10.
@@ -121,7 +133,8 @@ fn unsigned(
 fn identify(builder: &mut X509Builder, issuer: Option<&Pair>) -> Result<(), ErrorStack> {
     let own = SubjectKeyIdentifier::new().build(&builder.x509v3_context(None, None))?;
     builder.append_extension(own)?;
-    if let Some(issuer) = issuer {
+    // An operator's own CA may have no identifier: then there is none to point to.
+    if let Some(issuer) = issuer.filter(|issuer| issuer.certificate.subject_key_id().is_some()) {
         let context = builder.x509v3_context(Some(&issuer.certificate), None);
         let issuers = AuthorityKeyIdentifier::new().keyid(true).build(&context)?;
         builder.append_extension(issuers)?;

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use openssl::error::ErrorStack;
+use openssl::x509::X509Name;
 use zeroize::Zeroizing;
 
 use super::error::CertificateError;
@@ -170,6 +172,16 @@ pub fn make_request(folder: &Path, request: &Request, overwrite: bool) -> Result
 }
 
 impl PhoneCertificate {
+    pub(super) fn subject(&self) -> Result<X509Name, ErrorStack> {
+        let (mac, upper) = (self.mac.to_string(), self.mac.upper());
+        match &self.form {
+            SubjectForm::Cisco { model, serial } => {
+                issue::subject(&[("OU", model), ("L", serial.as_str()), ("ST", &mac)])
+            }
+            SubjectForm::CommonName => issue::subject(&[("CN", &upper)]),
+        }
+    }
+
     fn stem(&self) -> String {
         format!("phone-{}", self.mac)
     }
@@ -198,19 +210,24 @@ fn refuse_existing(folder: &Path, stems: &[&str]) -> Result<(), CertificateError
 }
 
 fn read_authority(folder: &Path, stem: &str) -> Result<Pair, CertificateError> {
-    let (certificate_path, key_path) = pair(folder, stem);
-    if let Some(missing) = [&certificate_path, &key_path].into_iter().find(|path| !path.exists()) {
+    let (certificate, key) = pair(folder, stem);
+    if let Some(missing) = [&certificate, &key].into_iter().find(|path| !path.exists()) {
         return Err(CertificateError::NoAuthority(missing.clone()));
     }
-    let key = pem::read_key(&key_path)?;
-    let certificates = pem::read_certificates(&certificate_path)?;
+    read_authority_files(&certificate, &key)
+}
+
+pub(super) fn read_authority_files(certificate_path: &Path, key_path: &Path) -> Result<Pair, CertificateError> {
+    let key = pem::read_key(key_path)?;
+    let certificates = pem::read_certificates(certificate_path)?;
     let own = |certificate: &openssl::x509::X509| certificate.public_key().is_ok_and(|public| public.public_eq(&key));
     match certificates.into_iter().find(own) {
         Some(certificate) => Ok(Pair { certificate, key }),
-        None => {
-            Err(crate::document::Problem::file(key_path, format!("is not the key of {}", certificate_path.display()))
-                .into())
-        }
+        None => Err(crate::document::Problem::file(
+            key_path.to_owned(),
+            format!("is not the key of {}", certificate_path.display()),
+        )
+        .into()),
     }
 }
 
@@ -248,14 +265,10 @@ fn add_phone(
     authority: &Pair,
     phone: &PhoneCertificate,
 ) -> Result<(), CertificateError> {
-    let (mac, upper) = (phone.mac.to_string(), phone.mac.upper());
-    let fields = match &phone.form {
-        SubjectForm::Cisco { model, serial } => vec![("OU", model.as_str()), ("L", serial.as_str()), ("ST", &mac)],
-        SubjectForm::CommonName => vec![("CN", upper.as_str())],
-    };
-    let made = issue::subject(&fields)
+    let made = phone
+        .subject()
         .and_then(|name| issue::phone(authority, &name))
-        .map_err(CertificateError::refused(format!("phone {mac}")))?;
+        .map_err(CertificateError::refused(format!("phone {}", phone.mac)))?;
     add_pair(files, folder, &phone.stem(), &made, None)
 }
 

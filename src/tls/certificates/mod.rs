@@ -3,6 +3,7 @@
 //! Keys are RSA: old phones can do nothing else. They are made and used by OpenSSL, which has to read the operator's CA
 //! anyway. Nothing here is asked by a running server, save for the certificates of its first start.
 
+mod authority;
 mod error;
 mod files;
 mod inspect;
@@ -10,6 +11,7 @@ mod issue;
 mod make;
 mod name;
 
+pub use authority::{PhoneAuthority, PhoneKey};
 pub use error::CertificateError;
 pub use inspect::{Finding, Inspection, KeyKind, Report, Severity, inspect};
 pub use make::{

@@ -1,0 +1,27 @@
+//! `resyncd phone`: phones that are played.
+
+mod descriptors;
+mod swarm;
+
+use clap::Subcommand;
+
+use super::{Ending, Failure};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Swarm(Box<swarm::Args>),
+}
+
+impl Args {
+    pub fn run(self) -> Result<Ending, Failure> {
+        match self.command {
+            Command::Swarm(args) => args.run(),
+        }
+    }
+}
