@@ -1,7 +1,7 @@
 //! Fetching straight from a pipeline in the same process: no socket, no TLS, the same answers. For checks that ask what a
 //! phone would make of its own files.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use time::OffsetDateTime;
@@ -16,12 +16,19 @@ pub struct InProcess {
     bases: Vec<String>,
     /// The connection that the phone's requests come over, with the certificate it shows.
     connection: Connection,
+    /// The first URL that was asked for and is not this server's.
+    strayed: OnceLock<String>,
 }
 
 impl InProcess {
     pub fn new(pipeline: Arc<Pipeline>, bases: Vec<String>, connection: Connection) -> Self {
         let bases = bases.iter().map(|base| normal(base)).collect();
-        Self { pipeline, bases, connection }
+        Self { pipeline, bases, connection, strayed: OnceLock::new() }
+    }
+
+    /// Where the phone went that is not this server, if it did.
+    pub fn strayed(&self) -> Option<String> {
+        self.strayed.get().cloned()
     }
 
     /// The path and query of a URL of this server's.

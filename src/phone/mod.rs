@@ -5,6 +5,7 @@
 //! into parameters; [`Fetch`] is how a fetch is done: over the network, or straight from a pipeline in the same process.
 
 pub mod aastra;
+mod any;
 pub mod cisco;
 mod exchange;
 mod fetch;
@@ -14,9 +15,12 @@ pub mod network;
 mod state;
 pub mod swarm;
 mod transcript;
+mod verdict;
 
+pub use any::{Cause, Done, Maker, ParseMakerError, Phone, Played};
 pub use exchange::{Machine, Start, run};
 pub use fetch::{Credentials, Fetch, FetchError, Method, Request, Response};
 pub use in_process::InProcess;
-pub use state::{Identity, Parameters, State, Upgrade};
+pub use state::{Identity, Parameters, State, Upgrade, changes};
 pub use transcript::{Refusal, Step, Transcript};
+pub use verdict::{Verdict, verdict};

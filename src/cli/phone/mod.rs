@@ -1,6 +1,7 @@
 //! `resyncd phone`: phones that are played.
 
 mod descriptors;
+mod resync;
 mod swarm;
 
 use clap::Subcommand;
@@ -15,12 +16,14 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Resync(Box<resync::Args>),
     Swarm(Box<swarm::Args>),
 }
 
 impl Args {
     pub fn run(self) -> Result<Ending, Failure> {
         match self.command {
+            Command::Resync(args) => args.run(),
             Command::Swarm(args) => args.run(),
         }
     }
