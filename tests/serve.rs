@@ -64,7 +64,7 @@ fn a_cisco_mpp_gets_its_profile_by_rfc_8188() {
     let Some(reply) = running.curl(Some(CISCO_GCM), &path, &[]) else { return };
     assert_eq!((reply.status, reply.header("content-encoding")), (200, Some("aes128gcm")));
     let mut decrypt = resyncd();
-    decrypt.args(["decrypt", "--encryption", "aes128gcm", "--key", "example-only-key-00562b043615", "-"]);
+    decrypt.args(["decrypt", "--encryption", "aes128gcm", "--key", "example-only-ikm-00562b043615", "-"]);
     assert_eq!(feed(decrypt, &reply.body), rendered(&running, CISCO_GCM, &path));
 }
 
