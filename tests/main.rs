@@ -13,6 +13,7 @@ mod delivery;
 mod docs;
 mod events;
 mod packs;
+mod problems;
 mod serve;
 mod support;
 mod tls;

@@ -1,11 +1,13 @@
 //! The small types that everything else is built from. Each refuses a wrong value when it is made, so that nothing
 //! further in has to check again.
 
+mod escape;
 mod fingerprint;
 mod mac;
 mod secret;
 mod serial;
 
+pub use escape::{Escaped, steers};
 pub use fingerprint::fingerprint;
 pub use mac::{MacAddr, ParseMacError};
 pub use secret::Secret;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::manifest::{Model, Models};
 use super::parameters::ParameterList;
-use super::reads::{Scope, reads};
+use super::reads::{Scope, reads, unbalanced};
 use crate::document::{DeValue, Document, Problem, Problems, Reader, nearest};
 
 /// One parameter's expression.
@@ -248,6 +248,9 @@ impl Building<'_> {
                     help,
                 );
             }
+        }
+        if let Some(message) = unbalanced(&written.expression) {
+            self.problem(written, message, None);
         }
         let (reads, unknown) = reads(&written.expression, scope);
         for (name, help) in unknown {

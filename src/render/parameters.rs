@@ -6,8 +6,9 @@ use std::sync::Arc;
 use tera::{Context, Map, Tera, Value};
 
 use super::context::{Built, MASK, Shown, plain};
+use super::engine::Bounded;
 use super::error::RenderError;
-use super::escape;
+use super::{escape, filters};
 use crate::packs::{Entry, Format, Mapping, ParameterList};
 use crate::settings::{Effective, Key, Origin, Value as Own};
 
@@ -74,6 +75,11 @@ impl Scope {
             text.push(SEPARATOR);
         }
         let scope = Self { template, entries, starts };
+        if let Some((entry, message)) =
+            scope.entries.iter().find_map(|entry| Some((entry, filters::forbidden(&entry.expression)?.1)))
+        {
+            return Err(failed(mapping, entry, message));
+        }
         if let Err(error) = tera.add_raw_template(&scope.template, &text) {
             // All expressions share a template; compiled one by one, the wrong one shows.
             for entry in &scope.entries {
@@ -90,8 +96,16 @@ impl Scope {
     }
 
     /// The value of each entry.
-    fn values(&self, tera: &Tera, context: &Context, mapping: &Mapping) -> Result<Vec<String>, RenderError> {
-        let text = tera.render(&self.template, context).map_err(|error| {
+    fn values(&self, making: &Making<'_>, context: &Context) -> Result<Vec<String>, RenderError> {
+        let (tera, mapping) = (making.tera, making.mapping);
+        let mut out = Bounded::new(making.limit);
+        if let Err(error) = tera.render_to(&self.template, context, &mut out) {
+            if out.over {
+                return Err(RenderError::TooLarge {
+                    template: mapping.source.display().to_string(),
+                    limit: making.limit,
+                });
+            }
             let (message, line) = super::engine::message_of(&error);
             // Entries on one line of the template share it; the last that begins there or before is close enough to
             // look at, and one that fails alone is named exactly.
@@ -101,15 +115,24 @@ impl Scope {
                 let error = tera.render("expression", context).err()?;
                 Some(failed(mapping, entry, super::engine::message_of(&error).0))
             });
-            alone.unwrap_or_else(|| {
+            return Err(alone.unwrap_or_else(|| {
                 let at = self.starts.partition_point(|start| line.is_some_and(|line| *start <= line)).saturating_sub(1);
                 match self.entries.get(at) {
                     Some(entry) => failed(mapping, entry, message.clone()),
                     None => RenderError::Template { place: mapping.source.display().to_string(), message },
                 }
-            })
-        })?;
-        Ok(text.split(SEPARATOR).take(self.entries.len()).map(str::to_owned).collect())
+            }));
+        }
+        let text = String::from_utf8_lossy(&out.bytes);
+        let mut values: Vec<String> = text.split(SEPARATOR).map(str::to_owned).collect();
+        // What follows the last separator.
+        values.pop();
+        if values.len() != self.entries.len() {
+            // A value would stand under another parameter's name.
+            let message = "an expression reaches into the next one: each has to be whole in itself".to_owned();
+            return Err(RenderError::Template { place: mapping.source.display().to_string(), message });
+        }
+        Ok(values)
     }
 }
 
@@ -131,6 +154,8 @@ pub struct Making<'m> {
     pub settings: &'m Effective,
     pub params: bool,
     pub shown: Shown,
+    /// Bytes that one scope may render.
+    pub limit: usize,
 }
 
 impl Making<'_> {
@@ -172,7 +197,7 @@ impl Making<'_> {
             if let Some(variable) = variable {
                 context.insert_value(variable, item.clone());
             }
-            let values = scope.values(self.tera, context, self.mapping)?;
+            let values = scope.values(self, context)?;
             for (entry, value) in scope.entries.iter().zip(values) {
                 let Some(Some(name)) = entry.names.get(index) else { continue };
                 // Nothing rendered leaves the parameter out: an empty one could wipe a value on the phone.

@@ -46,6 +46,8 @@ pub enum SecretError {
     NoFile { path: PathBuf, why: String },
     #[error("the secret is empty")]
     Empty,
+    #[error("names no place where the secret stands")]
+    Nowhere,
     #[error("a secret in hexadecimal has an even number of digits 0-9 and a-f")]
     Hex,
     #[error("a secret in base64url has letters, digits, - and _ and no padding")]

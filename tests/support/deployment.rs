@@ -145,7 +145,8 @@ fn shared_certificates() -> &'static Path {
     .path()
 }
 
-fn copy(from: &Path, to: &Path) {
+/// Copies a folder's content over another's.
+pub fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
         let target = to.join(entry.file_name());

@@ -28,3 +28,8 @@ pub fn program(name: &str) -> Option<Command> {
 pub fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
+
+/// `RESYNCD_BLESS=1` writes what is now as what shall be.
+pub fn is_blessing() -> bool {
+    std::env::var_os("RESYNCD_BLESS").is_some()
+}
