@@ -14,6 +14,7 @@ mod docs;
 mod events;
 mod packs;
 mod problems;
+mod refused;
 mod serve;
 mod support;
 mod tls;

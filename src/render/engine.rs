@@ -76,6 +76,7 @@ impl Engine {
         }));
         // The values of expressions are escaped later, when a template lays them out.
         let mut expressions = instance(Format::Text);
+        expressions.set_escape_fn(escape::as_it_is);
         let mut mappings = BTreeMap::new();
         for (name, mapping) in &pack.mappings {
             let mut families = HashMap::new();
@@ -132,7 +133,13 @@ impl Engine {
             if out.over {
                 return Err(RenderError::TooLarge { template: place(job.pack, template), limit: job.limit });
             }
-            let error = template_errors(job.pack, &error).into_iter().next();
+            if matches!(error.kind(), ErrorKind::Io(_)) {
+                return Err(unfit(job, template, &error));
+            }
+            let mut error = template_errors(job.pack, &error).into_iter().next();
+            if let Some(RenderError::Template { message, .. }) = error.as_mut().filter(|_| job.shown == Shown::Absent) {
+                message.push_str(" (a file for anyone sees no device and no secret)");
+            }
             return Err(scrubbed(error.unwrap_or(RenderError::Missing("a template")), &built.secrets));
         }
         let text = String::from_utf8(out.bytes).map_err(|_| RenderError::Malformed {
@@ -211,6 +218,18 @@ pub fn message_of(error: &tera::Error) -> (String, Option<usize>) {
     }
 }
 
+/// A template laid out a value that its format can't carry: which setting it is, as far as that can be told.
+fn unfit(job: &Job<'_>, template: &str, error: &tera::Error) -> RenderError {
+    let (message, _) = message_of(error);
+    let place = place(job.pack, template);
+    match parameters::unfit(job.settings, job.file.format, |_| true) {
+        Some((key, origin)) => {
+            RenderError::Template { place, message: format!("{message}; it may be {key} of {origin}") }
+        }
+        None => RenderError::Template { place, message },
+    }
+}
+
 /// What is wrong with templates, each with its file; at least one.
 fn template_errors(pack: &Pack, error: &tera::Error) -> Vec<RenderError> {
     let (message, _) = message_of(error);
@@ -259,7 +278,7 @@ fn place(pack: &Pack, template: &str) -> String {
 /// Takes secrets out of a message of the template engine's, which may quote a value.
 fn scrubbed(error: RenderError, secrets: &[Secret]) -> RenderError {
     let scrub = |message: String| {
-        secrets.iter().filter_map(Secret::expose_text).filter(|secret| !secret.is_empty()).fold(
+        secrets.iter().filter_map(Secret::expose_text).filter(|secret| !secret.trim().is_empty()).fold(
             message,
             |message, secret| {
                 if message.contains(secret) { message.replace(secret, context::MASK) } else { message }

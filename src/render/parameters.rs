@@ -9,7 +9,7 @@ use super::context::{Built, MASK, Shown, plain};
 use super::engine::Bounded;
 use super::error::RenderError;
 use super::{escape, filters};
-use crate::packs::{Entry, Format, Mapping, ParameterList};
+use crate::packs::{Entry, Format, Mapping, ParameterList, sources_of};
 use crate::settings::{Effective, Key, Origin, Value as Own};
 
 /// One parameter of a profile, not yet escaped.
@@ -171,15 +171,49 @@ impl Making<'_> {
             self.lay_params(built, &mut parameters)?;
         }
         for parameter in &parameters.list {
-            if let Some(why) = escape::refusal(self.format, &parameter.value) {
-                let made_by = match &parameter.made {
-                    Made::Mapping { line, .. } => format!("{}:{line}", self.mapping.source.display()),
-                    Made::Params(origin) => origin.to_string(),
-                };
-                return Err(RenderError::Value { parameter: parameter.name.to_string(), why, made_by });
+            let why = escape::refusal(self.format, &parameter.value)
+                .or_else(|| escape::name_refusal(self.format, &parameter.name));
+            if let Some(why) = why {
+                return Err(self.refused(parameter, why));
             }
         }
         Ok(parameters.list)
+    }
+
+    /// Names the setting that a refused value comes from, and where it stands.
+    fn refused(&self, parameter: &Parameter, why: &'static str) -> RenderError {
+        let name = &parameter.name;
+        let (line, pattern, n) = match &parameter.made {
+            Made::Params(origin) => {
+                return RenderError::Value { parameter: format!("params.{name}"), why, made_by: origin.to_string() };
+            }
+            Made::Mapping { line, pattern, n } => (*line, pattern, n.to_string()),
+        };
+        let scopes = self.compiled.iter().flat_map(|compiled| [&compiled.once, &compiled.line, &compiled.key]);
+        let entry =
+            scopes.flat_map(|scope| &scope.entries).find(|entry| entry.line == line && entry.pattern == *pattern);
+        let reads: Vec<String> = entry
+            .iter()
+            .flat_map(|entry| &entry.reads)
+            .flat_map(|read| sources_of(read))
+            .map(|read| read.replace("{n}", &n))
+            .collect();
+        let is_read = |key: &Key| {
+            let key = key.to_string();
+            reads.iter().any(|read| {
+                key.strip_prefix(read.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+            })
+        };
+        match unfit(self.settings, self.format, is_read) {
+            Some((key, origin)) => {
+                RenderError::Value { parameter: format!("{key} (for {name})"), why, made_by: origin.to_string() }
+            }
+            None => RenderError::Value {
+                parameter: name.to_string(),
+                why,
+                made_by: format!("{}:{line}", self.mapping.source.display()),
+            },
+        }
     }
 
     fn scope(
@@ -271,6 +305,22 @@ impl Making<'_> {
         }
         Ok(())
     }
+}
+
+/// The first setting of those asked for whose value the format can't carry.
+pub fn unfit(settings: &Effective, format: Format, is_asked: impl Fn(&Key) -> bool) -> Option<(&Key, &Origin)> {
+    fn is_unfit(format: Format, value: &Own) -> bool {
+        match value {
+            Own::Text(text) => escape::refusal(format, text).is_some(),
+            Own::List(items) => items.iter().any(|item| is_unfit(format, item)),
+            Own::Secret(source) => source
+                .text()
+                .is_ok_and(|secret| secret.expose_text().is_some_and(|text| escape::refusal(format, text).is_some())),
+            Own::Bool(_) | Own::Integer(_) | Own::Float(_) => false,
+        }
+    }
+    let mut asked = settings.iter().filter(|(key, _)| is_asked(key));
+    asked.find(|(_, setting)| is_unfit(format, &setting.value)).map(|(key, setting)| (key, &setting.origin))
 }
 
 #[derive(Default)]
