@@ -7,6 +7,7 @@
     reason = "a test that meets the unexpected should fail there"
 )]
 
+mod attacks;
 mod cert;
 mod config;
 mod delivery;

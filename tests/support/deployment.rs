@@ -72,6 +72,11 @@ impl Deployment {
         deployment
     }
 
+    /// An empty folder.
+    pub fn nowhere() -> Self {
+        Self { folder: tempfile::tempdir().unwrap() }
+    }
+
     pub fn path(&self, relative: &str) -> PathBuf {
         self.folder.path().join(relative)
     }

@@ -2,9 +2,10 @@
 
 pub mod certificates;
 pub mod deployment;
+pub mod process;
 
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Output};
 
 /// The program under test, as the user runs it.
 pub fn resyncd() -> Command {
@@ -22,6 +23,11 @@ pub fn program(name: &str) -> Option<Command> {
     assert!(std::env::var_os("CI").is_none(), "{name} is not installed, and CI has to have it");
     eprintln!("SKIPPED: {name} is not installed");
     None
+}
+
+/// Runs a command to its end.
+pub fn run(command: &mut Command) -> Output {
+    command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"))
 }
 
 /// The project's own folder.
