@@ -17,5 +17,6 @@ mod packs;
 mod problems;
 mod refused;
 mod serve;
+mod state;
 mod support;
 mod tls;

@@ -74,7 +74,12 @@ impl Deployment {
 
     /// An empty folder.
     pub fn nowhere() -> Self {
-        Self { folder: tempfile::tempdir().unwrap() }
+        Self::in_folder(tempfile::tempdir().unwrap())
+    }
+
+    /// What lies in a folder already.
+    pub fn in_folder(folder: TempDir) -> Self {
+        Self { folder }
     }
 
     pub fn path(&self, relative: &str) -> PathBuf {

@@ -1,8 +1,8 @@
 //! `resyncd serve` as its users run it: the program itself, in a process of its own, with its log and its signals.
 
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
@@ -20,6 +20,8 @@ pub struct Process {
     lines: Receiver<String>,
     /// What it has written so far, as far as it was read.
     log: String,
+    /// How much of that has been looked at by [`Process::wait_for`].
+    seen: usize,
     addresses: HashMap<String, SocketAddr>,
 }
 
@@ -44,7 +46,7 @@ impl Process {
                 }
             }
         });
-        let mut process = Self { deployment, child, lines, log: String::new(), addresses: HashMap::new() };
+        let mut process = Self { deployment, child, lines, log: String::new(), seen: 0, addresses: HashMap::new() };
         loop {
             let line = process.line();
             let words: Vec<_> = line.split_whitespace().collect();
@@ -76,13 +78,17 @@ impl Process {
         line
     }
 
-    /// Waits for a line that has this in it.
+    /// Waits for a line that has this in it, after the one that was waited for last.
     pub fn wait_for(&mut self, part: &str) -> String {
         loop {
-            let line = self.line();
-            if line.contains(part) {
-                return line;
+            while let Some((line, _)) = self.log[self.seen..].split_once('\n') {
+                let line = line.to_owned();
+                self.seen += line.len() + 1;
+                if line.contains(part) {
+                    return line;
+                }
             }
+            self.line();
         }
     }
 
@@ -90,6 +96,32 @@ impl Process {
     pub fn signal(&self, name: &str) {
         let sent = run(Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()));
         assert!(sent.status.success());
+    }
+
+    /// Asks for a path over plain HTTP so many times on one connection; how often it was served.
+    pub fn ask(&self, path: &str, times: usize) -> usize {
+        let mut stream = TcpStream::connect(self.address("http")).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n").repeat(times).as_bytes()).unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+        let mut answers = Vec::new();
+        stream.read_to_end(&mut answers).unwrap();
+        String::from_utf8_lossy(&answers).matches("HTTP/1.1 200 OK\r\n").count()
+    }
+
+    /// Whether a phone that may fetch it gets a file.
+    pub fn serves(&self, path: &str) -> bool {
+        self.ask(path, 1) == 1
+    }
+
+    /// The generation in force, as the metrics tell it.
+    pub fn generation(&self) -> u64 {
+        let mut stream = TcpStream::connect(self.address("admin")).unwrap();
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let gauge = answer.lines().find_map(|line| line.strip_prefix("resyncd_generation "));
+        gauge.unwrap_or_else(|| panic!("{answer}")).parse().unwrap()
     }
 
     /// Whether it is still there.
