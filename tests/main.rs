@@ -7,6 +7,7 @@
     reason = "a test that meets the unexpected should fail there"
 )]
 
+mod attacks;
 mod cert;
 mod config;
 mod delivery;
@@ -17,7 +18,10 @@ mod packs;
 mod phone_cisco;
 mod phone_network;
 mod phone_others;
+mod problems;
+mod refused;
 mod serve;
+mod state;
 mod support;
 mod swarm;
 mod tls;

@@ -11,7 +11,7 @@ use resyncd::packs::{Audience, FileEntry, Format, Identified, Model, Packs, Sour
 use resyncd::render::{DeviceFacts, Engine, Job, Shown};
 use resyncd::settings::{Effective, LayerKind, read_layer};
 
-use crate::support::root;
+use crate::support::{is_blessing, root};
 
 fn packs() -> Packs {
     let nowhere = root().join("no-profiles");
@@ -175,11 +175,6 @@ fn files_under(folder: &Path) -> Vec<PathBuf> {
     }
     files.sort();
     files
-}
-
-/// `RESYNCD_BLESS=1` writes what is rendered now.
-fn is_blessing() -> bool {
-    std::env::var_os("RESYNCD_BLESS").is_some()
 }
 
 #[test]

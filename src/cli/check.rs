@@ -7,6 +7,7 @@ use std::path::Path;
 use super::{Ending, Failure, output};
 use crate::config::Config;
 use crate::lint::{self, Finding, Severity};
+use crate::model::Escaped;
 use crate::resync::Generation;
 
 /// Find what is wrong before a phone does.
@@ -69,9 +70,9 @@ fn describe(out: &mut dyn Write, findings: &[Finding]) -> io::Result<()> {
         shared.entry(text).or_default().push(finding);
     }
     for (text, findings) in shared {
-        writeln!(out, "{text}")?;
+        writeln!(out, "{}", Escaped(&text))?;
         if let Some(help) = findings.first().and_then(|finding| finding.help.as_ref()) {
-            writeln!(out, "    {help}")?;
+            writeln!(out, "    {}", Escaped(help))?;
         }
         let devices: Vec<_> = findings.iter().filter_map(|finding| finding.device).map(|mac| mac.to_string()).collect();
         match devices.as_slice() {

@@ -5,6 +5,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::{Ending, Failure, logging};
 use crate::config::Config;
 use crate::events::Flushed;
+use crate::packs::{Audience, FileEntry, Source};
 use crate::resync::Generation;
 use crate::server::{FirstStart, Server, StartError, first_start};
 
@@ -40,6 +41,8 @@ impl From<StartError> for Failure {
 async fn serve(config: Config, made: Option<FirstStart>) -> Result<Ending, Failure> {
     let listen = |kind| signal(kind).map_err(|error| Failure::because("signals can't be listened for", error));
     let (mut hangup, mut terminate) = (listen(SignalKind::hangup())?, listen(SignalKind::terminate())?);
+    // A file that may not grow (RLIMIT_FSIZE) is a full disk, which is no reason to die: with a handler, the write fails.
+    let _too_large = listen(SignalKind::from_raw(libc::SIGXFSZ))?;
     let server = Server::start(config.clone()).await?;
     eprint!("{}", welcome(&config, &server, made.as_ref()));
     loop {
@@ -93,11 +96,24 @@ fn try_it(config: &Config, server: &Server, generation: &Generation) -> Option<S
             && generation.settings(device).boolean("access.certificate") == Some(true)
     })?;
     let (pack, model) = generation.packs.pack_and_model(device.model)?;
-    let own = pack.files.iter().flat_map(|file| &file.paths);
+    let is_own = |file: &&FileEntry| {
+        file.audience == Audience::Device
+            && matches!(file.source, Source::Template { .. })
+            && file.is_for(device.model.model)
+    };
+    let own = pack.files.iter().filter(is_own).flat_map(|file| &file.paths);
     let path = own.filter_map(|path| path.fill(Some(device.mac), device.serial.as_ref(), &model.name)).next()?;
-    let folder = folder.display();
+    let file = |name: String| quoted(&folder.join(name).display().to_string());
     Some(format!(
-        "curl --cacert {folder}/server-ca.pem --cert {folder}/phone-{mac}.pem --key {folder}/phone-{mac}.key https://localhost:{port}{path}",
-        mac = device.mac
+        "curl --cacert {} --cert {} --key {} https://localhost:{port}{path}",
+        file("server-ca.pem".to_owned()),
+        file(format!("phone-{}.pem", device.mac)),
+        file(format!("phone-{}.key", device.mac)),
     ))
+}
+
+/// A path as a shell takes it.
+fn quoted(path: &str) -> String {
+    let is_plain = path.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/._-+:@%,=".contains(&byte));
+    if is_plain { path.to_owned() } else { format!("'{}'", path.replace('\'', "'\\''")) }
 }

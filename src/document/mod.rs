@@ -28,10 +28,14 @@ pub struct Document {
 impl Document {
     /// Reads a file. The error names the file and what the operating system said.
     pub fn read(path: &Path) -> Result<Self, Problem> {
-        match std::fs::read_to_string(path) {
-            Ok(text) => Ok(Self::from_text(path, text)),
-            Err(error) => Err(Problem::file(path, format!("can't be read: {error}"))),
-        }
+        let bytes = std::fs::read(path).map_err(|error| Problem::file(path, format!("can't be read: {error}")))?;
+        String::from_utf8(bytes).map(|text| Self::from_text(path, text)).map_err(|error| {
+            let valid = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
+            let line = valid.iter().filter(|byte| **byte == b'\n').count() + 1;
+            Problem::file(path, "holds bytes that are no UTF-8 text")
+                .line(u32::try_from(line).unwrap_or(u32::MAX))
+                .help("save the file as UTF-8")
+        })
     }
 
     /// A document whose text is already there; `path` is what messages call it.

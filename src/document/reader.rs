@@ -70,6 +70,17 @@ impl<'d> Reader<'d> {
         });
     }
 
+    /// Reports a problem of this table as a whole.
+    pub fn problem_of_itself(&self, message: impl Into<String>, help: impl Into<Option<String>>) {
+        self.problems.borrow_mut().push(Problem {
+            file: self.document.path().clone(),
+            line: Some(self.line),
+            key: Some(self.prefix.clone()).filter(|prefix| !prefix.is_empty()),
+            message: message.into(),
+            help: help.into(),
+        });
+    }
+
     /// The raw value of a key.
     pub fn find(&self, key: &str) -> Option<Value<'d>> {
         self.asked.borrow_mut().push(key.to_owned());

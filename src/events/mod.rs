@@ -4,7 +4,6 @@
 //! database is written by a task. What the database can't take goes to the spool, and what that can't take is counted.
 
 mod entry;
-mod escape;
 mod line;
 mod metrics;
 mod prune;
@@ -17,8 +16,8 @@ mod spool;
 mod words;
 mod writer;
 
+pub use crate::model::{Escaped, steers};
 pub use entry::{Entry, EventId, EventIds, ParseEventIdError, rfc3339};
-pub use escape::{Escaped, steers};
 pub use line::{Message, TARGET};
 pub use metrics::Metrics;
 pub use prune::prune;

@@ -35,7 +35,15 @@ impl Phones {
         let (time, started) = (OffsetDateTime::now_utc(), Instant::now());
         let user_agent = header(&parts.headers, &USER_AGENT);
         let if_none_match = header(&parts.headers, &IF_NONE_MATCH);
-        let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
+        // CONNECT names a host and no path; it is refused, and told as it was sent.
+        let whole;
+        let target = match parts.uri.path_and_query() {
+            Some(target) => target.as_str(),
+            None => {
+                whole = parts.uri.to_string();
+                &whole
+            }
+        };
         let asked = Request {
             connection: &connection,
             time,
@@ -69,8 +77,15 @@ impl Phones {
             status if status.is_server_error() => Outcome::Failed,
             _ => Outcome::Refused(Refusal::BadRequest),
         };
+        event.reason = match event.outcome {
+            Outcome::Refused(Refusal::NoFile) => Some("the folder has no such file".to_owned()),
+            Outcome::Refused(_) => {
+                Some(format!("the file can't be sent as the request's headers ask for it: {status}"))
+            }
+            Outcome::Failed => Some(format!("the file can't be read: {status}")),
+            _ => None,
+        };
         let Some(response) = found else {
-            event.reason = Some("the folder has no such file".to_owned());
             event.duration = started.elapsed();
             self.recorder.record(event);
             return respond(Answer::refused());

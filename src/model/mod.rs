@@ -1,12 +1,14 @@
 //! The small types that everything else is built from. Each refuses a wrong value when it is made, so that nothing
 //! further in has to check again.
 
+mod escape;
 mod fingerprint;
 mod key_encoding;
 mod mac;
 mod secret;
 mod serial;
 
+pub use escape::{Escaped, steers};
 pub use fingerprint::fingerprint;
 pub use key_encoding::{KeyEncoding, ParseKeyEncodingError, ParseKeyError};
 pub use mac::{MacAddr, ParseMacError};

@@ -57,7 +57,7 @@ impl Patterns {
             let fields: Vec<_> =
                 names.into_iter().filter_map(|name| pattern(&entry, &name).map(|pattern| (name, pattern))).collect();
             if fields.is_empty() {
-                entry.problem("certificate", "names no field of the subject: OU, L, ST, CN …", None);
+                entry.problem_of_itself("names no field of the subject", "OU, L, ST, CN …".to_owned());
             } else {
                 patterns.certificates.push(CertificatePattern { fields, generic });
             }
@@ -112,7 +112,9 @@ impl Identified {
 /// A pattern that has to match the whole text, so that nothing is ever found in the middle of something else.
 fn pattern(entry: &Reader<'_>, key: &str) -> Option<Regex> {
     let text = entry.text(key)?;
-    match RegexBuilder::new(&format!("^(?:{text})$")).size_limit(PATTERN_BYTES).build() {
+    let compile = |pattern: &str| RegexBuilder::new(pattern).size_limit(PATTERN_BYTES).build();
+    // Alone first: `a)|(?:b` would be a pattern only within the parentheses, and match in the middle of something.
+    match compile(&text).and_then(|_| compile(&format!("^(?:{text})$"))) {
         Ok(pattern) => {
             for group in pattern.capture_names().flatten() {
                 if !GROUPS.contains(&group) {

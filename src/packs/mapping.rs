@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::manifest::{Model, Models};
 use super::parameters::ParameterList;
-use super::reads::{Scope, reads};
+use super::reads::{Scope, reads, unbalanced};
 use crate::document::{DeValue, Document, Problem, Problems, Reader, nearest};
 
 /// One parameter's expression.
@@ -255,6 +255,9 @@ impl Building<'_> {
         if written.expression.contains("set_global") {
             let message = "an expression can't set a variable for others: {% set_global %}".to_owned();
             self.problem(written, message, Some("use {% set %}, which holds within the expression".to_owned()));
+        }
+        if let Some(message) = unbalanced(&written.expression) {
+            self.problem(written, message, None);
         }
         let (reads, unknown) = reads(&written.expression, scope);
         for (name, help) in unknown {

@@ -1,7 +1,7 @@
 //! All packs of a `templates/` folder.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use super::identify::{Identified, Patterns};
@@ -101,7 +101,30 @@ impl Packs {
                 }
             }
         }
+        if problems.is_empty() {
+            packs.own_templates(&profiles.join("templates"), &mut problems);
+        }
         problems.into_result(packs)
+    }
+
+    /// The operator's templates lie in folders named as the packs; in any other nobody would look.
+    fn own_templates(&self, folder: &Path, problems: &mut Problems) {
+        let Ok(entries) = std::fs::read_dir(folder) else { return };
+        let mut folders: Vec<PathBuf> =
+            entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
+        folders.sort();
+        for folder in folders {
+            let name = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            if name.starts_with('.') || self.named(&name).is_some() {
+                continue;
+            }
+            let near = nearest(&name, self.iter().map(|pack| pack.name.as_str()));
+            let help = near.map_or_else(
+                || "`resyncd packs` lists them all".to_owned(),
+                |near| format!("did you mean \"{near}\"? `resyncd packs` lists them all"),
+            );
+            problems.push(Problem::file(folder, format!("there is no pack \"{name}\"")).help(help));
+        }
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Pack> {
@@ -201,10 +224,13 @@ impl Pack {
             ParameterList::unknown()
         });
         let mut mappings = BTreeMap::new();
-        for file in &files {
-            let Source::Template { mapping: Some(mapping), .. } = &file.source else { continue };
+        let named = files.iter().filter_map(|file| match &file.source {
+            Source::Template { mapping, .. } => mapping.as_ref(),
+            Source::Static(_) => None,
+        });
+        for mapping in named.collect::<BTreeSet<_>>() {
             let path = folder.join(mapping);
-            if mappings.contains_key(mapping) || !path.is_file() {
+            if !path.is_file() {
                 continue;
             }
             match Mapping::read(&path, &models, &parameters) {

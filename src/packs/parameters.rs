@@ -233,6 +233,9 @@ fn parameter(entry: Reader<'_>, name: &str, access_words: &[Arc<str>], models: &
         entry.missing("type");
     }
     let kind = entry.parsed::<Type>("type");
+    if kind == Some(Type::Choice) && !entry.has("choices") {
+        entry.problem("choices", "is missing: a choice is one of them", None);
+    }
     let access = entry.text("access");
     if let Some(word) = access.as_deref().filter(|word| !access_words.iter().any(|known| &**known == *word)) {
         entry.problem("access", format!("\"{word}\" is none of the pack's access words"), None);

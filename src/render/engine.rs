@@ -63,13 +63,18 @@ impl Engine {
                 let mut tera = instance(file.format);
                 let texts = pack.templates.iter().map(|template| (template.name.as_str(), template.text.as_str()));
                 if let Err(error) = tera.add_raw_templates(texts) {
-                    errors.push(template_error(pack, &error));
+                    errors.extend(template_errors(pack, &error));
                 }
                 layouts.insert(file.format, tera);
             }
         }
+        errors.extend(pack.templates.iter().filter_map(|template| {
+            let (line, message) = filters::forbidden(&template.text)?;
+            Some(RenderError::Template { place: format!("{}:{line}", template.file.display()), message })
+        }));
         // The values of expressions are escaped later, when a template lays them out.
         let mut expressions = instance(Format::Text);
+        expressions.set_escape_fn(escape::as_it_is);
         let mut mappings = BTreeMap::new();
         for (name, mapping) in &pack.mappings {
             let mut families = HashMap::new();
@@ -78,13 +83,18 @@ impl Engine {
                     Ok(compiled) => {
                         families.insert(family.to_owned(), compiled);
                     }
-                    Err(error) if errors.contains(&error) => {}
                     Err(error) => errors.push(error),
                 }
             }
             mappings.insert(name.clone(), families);
         }
-        errors.dedup();
+        // A template has two names, is compiled for every format, and an expression for every family.
+        let mut told = Vec::new();
+        errors.retain(|error| {
+            let is_new = !told.contains(error);
+            told.push(error.clone());
+            is_new
+        });
         if errors.is_empty() { Ok(Self { layouts, expressions, mappings }) } else { Err(errors) }
     }
 
@@ -109,18 +119,26 @@ impl Engine {
                     settings: job.settings,
                     params: job.file.params,
                     shown: job.shown,
+                    limit: job.limit,
                 };
                 list = making.make(&mut built).map_err(|error| scrubbed(error, &built.secrets))?;
             }
             built.context.insert_value("parameters", parameters::as_value(&list));
         }
         let tera = self.layouts.get(&job.file.format).ok_or(RenderError::Missing("a template"))?;
-        let mut out = Bounded { bytes: Vec::with_capacity(16 * 1024), limit: job.limit, over: false };
+        let mut out = Bounded::new(job.limit);
         if let Err(error) = tera.render_to(template, &built.context, &mut out) {
             if out.over {
                 return Err(RenderError::TooLarge { template: place(job.pack, template), limit: job.limit });
             }
-            return Err(scrubbed(template_error(job.pack, &error), &built.secrets));
+            if matches!(error.kind(), ErrorKind::Io(_)) {
+                return Err(unfit(job, template, &error));
+            }
+            let mut error = template_errors(job.pack, &error).into_iter().next();
+            if let Some(RenderError::Template { message, .. }) = error.as_mut().filter(|_| job.shown == Shown::Absent) {
+                message.push_str(" (a file for anyone sees no device and no secret)");
+            }
+            return Err(scrubbed(error.unwrap_or(RenderError::Missing("a template")), &built.secrets));
         }
         let text = String::from_utf8(out.bytes).map_err(|_| RenderError::Malformed {
             template: place(job.pack, template),
@@ -195,19 +213,61 @@ pub fn message_of(error: &tera::Error) -> (String, Option<usize>) {
             let source = std::error::Error::source(error).map(ToString::to_string);
             (format!("a value {}", source.unwrap_or_else(|| "can't be written".to_owned())), None)
         }
-        other => (other.to_string().lines().next().unwrap_or_default().to_owned(), None),
+        other => {
+            let text = other.to_string();
+            (text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned(), None)
+        }
     }
 }
 
-fn template_error(pack: &Pack, error: &tera::Error) -> RenderError {
+/// A template laid out a value that its format can't carry: which setting it is, as far as that can be told.
+fn unfit(job: &Job<'_>, template: &str, error: &tera::Error) -> RenderError {
     let (message, _) = message_of(error);
+    let place = place(job.pack, template);
+    match parameters::unfit(job.settings, job.file.format, |_| true) {
+        Some((key, origin)) => {
+            RenderError::Template { place, message: format!("{message}; it may be {key} of {origin}") }
+        }
+        None => RenderError::Template { place, message },
+    }
+}
+
+/// What is wrong with templates, each with its file; at least one.
+fn template_errors(pack: &Pack, error: &tera::Error) -> Vec<RenderError> {
+    let (message, _) = message_of(error);
+    let at = |place: String, message: &str| RenderError::Template { place, message: message.to_owned() };
     match error.kind() {
         ErrorKind::RenderingError(report) | ErrorKind::SyntaxError(report) => {
             let span = report.span();
             let place = format!("{}:{}:{}", place(pack, report.filename()), span.start_line, span.start_col + 1);
-            RenderError::Template { place, message }
+            vec![at(place, &message)]
         }
-        _ => RenderError::Template { place: pack.folder.display().to_string(), message },
+        ErrorKind::CircularInclude { tpl, .. } => vec![at(place(pack, tpl), "the template includes itself")],
+        ErrorKind::CircularExtend { tpl, .. } => vec![at(place(pack, tpl), "the template extends itself")],
+        ErrorKind::MissingParent { current, parent } => {
+            vec![at(place(pack, current), &format!("the template extends \"{parent}\", and there is no such template"))]
+        }
+        // What is found once all templates are parsed comes as one text: a report each, "error: WHAT", "--> NAME:LINE:COLUMN".
+        ErrorKind::Msg(text) => {
+            let mut errors = Vec::new();
+            let mut what = None;
+            for line in text.lines() {
+                if let Some(message) = line.strip_prefix("error: ") {
+                    what = Some(message);
+                } else if let (Some(message), Some(found)) = (what, line.trim_start().strip_prefix("--> ")) {
+                    let mut parts = found.rsplitn(3, ':');
+                    let (column, line) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+                    let name = parts.next().unwrap_or_default();
+                    errors.push(at(format!("{}:{line}:{column}", place(pack, name)), message));
+                    what = None;
+                }
+            }
+            if errors.is_empty() {
+                errors.push(at(pack.folder.display().to_string(), &message));
+            }
+            errors
+        }
+        _ => vec![at(pack.folder.display().to_string(), &message)],
     }
 }
 
@@ -220,7 +280,7 @@ fn place(pack: &Pack, template: &str) -> String {
 /// Takes secrets out of a message of the template engine's, which may quote a value.
 fn scrubbed(error: RenderError, secrets: &[Secret]) -> RenderError {
     let scrub = |message: String| {
-        secrets.iter().filter_map(Secret::expose_text).filter(|secret| !secret.is_empty()).fold(
+        secrets.iter().filter_map(Secret::expose_text).filter(|secret| !secret.trim().is_empty()).fold(
             message,
             |message, secret| {
                 if message.contains(secret) { message.replace(secret, context::MASK) } else { message }
@@ -237,10 +297,17 @@ fn scrubbed(error: RenderError, secrets: &[Secret]) -> RenderError {
 }
 
 /// Takes no more bytes than the limit.
-struct Bounded {
-    bytes: Vec<u8>,
+pub(super) struct Bounded {
+    pub bytes: Vec<u8>,
     limit: usize,
-    over: bool,
+    /// Whether more came than it takes.
+    pub over: bool,
+}
+
+impl Bounded {
+    pub fn new(limit: usize) -> Self {
+        Self { bytes: Vec::with_capacity(16 * 1024), limit, over: false }
+    }
 }
 
 impl Write for Bounded {

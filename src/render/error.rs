@@ -53,9 +53,19 @@ impl RenderError {
             Self::Malformed { template, .. } | Self::TooLarge { template, .. } => template,
             Self::Delivery(_) | Self::Missing(_) => return (None, None),
         };
-        let mut parts = place.split(':');
-        let file = parts.next().map(|file| Path::new(file).into());
-        (file, parts.next().and_then(|line| line.parse().ok()))
+        // Line and column stand last: a path may hold a colon of its own.
+        let number = |place: &str| {
+            let (rest, number) = place.rsplit_once(':')?;
+            Some((rest.to_owned(), number.parse::<u32>().ok()?))
+        };
+        let (file, line) = match number(place) {
+            None => (place.clone(), None),
+            Some((rest, last)) => match number(&rest) {
+                None => (rest, Some(last)),
+                Some((file, line)) => (file, Some(line)),
+            },
+        };
+        (Some(Path::new(&file).into()), line)
     }
 
     /// What is wrong, without the place.

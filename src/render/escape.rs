@@ -10,6 +10,7 @@ use crate::packs::Format;
 /// Control characters other than tab and line ends: no format carries them.
 pub const CONTROL: &str = "holds a control character, which no profile can carry";
 const LINE_END: &str = "holds a line end, which would begin another line of the file";
+const BLANK: &str = "begins or ends with a blank, which phones cut off: this format has no way to keep one";
 const QUOTE: &str = "holds a double quote, which would end the text: this format has no way to write one";
 
 /// How values are written in a format.
@@ -31,9 +32,39 @@ pub fn refusal(format: Format, value: &str) -> Option<&'static str> {
     let has_line_end = value.contains(['\n', '\r']);
     match format {
         Format::ColonLines | Format::EqualsLines | Format::Spc if has_line_end => Some(LINE_END),
+        Format::ColonLines | Format::EqualsLines if value.trim() != value => Some(BLANK),
         Format::Spc if value.contains('"') => Some(QUOTE),
         _ => None,
     }
+}
+
+/// Why a parameter can't have that name in a format, if it can't: `[params]` of the settings takes any.
+pub fn name_refusal(format: Format, name: &str) -> Option<&'static str> {
+    let has = |characters: &[char]| name.contains(characters) || name.trim() != name;
+    match format {
+        _ if name.chars().any(|character| is_control(character) || matches!(character, '\n' | '\r' | '\t')) => {
+            Some("has a name with a control character")
+        }
+        Format::Xml if has(&[' ', '"', '\'', '/', '=', '<', '>', '&']) => Some("has a name that is no XML element's"),
+        Format::ColonLines if has(&[':']) || name.starts_with('#') => {
+            Some("has a name that this format would read as another: no : and no # at its beginning")
+        }
+        Format::EqualsLines if has(&['=']) || name.starts_with('#') => {
+            Some("has a name that this format would read as another: no = and no # at its beginning")
+        }
+        Format::Spc if has(&[' ', '"', ';']) || name.starts_with('#') => Some(
+            "has a name that this format would read as another: no blank, no quote, no ; and no # at its beginning",
+        ),
+        Format::GrandstreamBinary if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') => {
+            Some("has a name that is no parameter's: letters, digits and _")
+        }
+        _ => None,
+    }
+}
+
+/// Expressions are not escaped: what they make is, once it is laid out.
+pub fn as_it_is(value: &str, out: &mut dyn Write) -> Result<(), Error> {
+    out.write_all(value.as_bytes())
 }
 
 /// Whether XML 1.0 or a line of text has no place for the character. Unicode's line separators are here too: some
@@ -60,8 +91,10 @@ fn xml(value: &str, out: &mut dyn Write) -> Result<(), Error> {
             b'>' => b"&gt;",
             b'"' => b"&quot;",
             b'\'' => b"&apos;",
-            // Within an attribute a reader would make a blank of it.
+            // Within an attribute a reader would make a blank of each, and everywhere a line feed of a carriage return.
             b'\t' => b"&#9;",
+            b'\n' => b"&#10;",
+            b'\r' => b"&#13;",
             _ => continue,
         };
         out.write_all(value.as_bytes().get(plain_from..at).unwrap_or_default())?;
@@ -72,7 +105,8 @@ fn xml(value: &str, out: &mut dyn Write) -> Result<(), Error> {
 }
 
 fn line(value: &str, out: &mut dyn Write) -> Result<(), Error> {
-    checked(Format::ColonLines, value)?;
+    // A template may write something beside the value, so its ends need not be those of the line.
+    checked(Format::ColonLines, value.trim_matches(' '))?;
     out.write_all(value.as_bytes())
 }
 

@@ -1,18 +1,49 @@
 //! Filters for expressions and templates, and the ones taken away because they would switch escaping off.
 
 use std::fmt;
+use std::sync::LazyLock;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use regex::Regex;
 use tera::{Error, Kwargs, State, Tera, TeraResult, Value};
+
+/// Filters that would switch escaping off, or escape for another format than the file's.
+const FORBIDDEN: [&str; 5] = ["safe", "escape", "escape_html", "escape_xml", "newlines_to_br"];
+
+fn no_filter(name: &str) -> String {
+    format!("there is no filter \"{name}\": the file's format decides how values are escaped")
+}
+
+#[allow(clippy::unwrap_used, reason = "a constant pattern, compiled by the tests of this module")]
+static TAG: LazyLock<Regex> = LazyLock::new(|| {
+    // Comments first: what stands in them is no tag. Texts within a tag may hold its end.
+    let tag = r#"(?:"[^"]*"|'[^']*'|`[^`]*`|[^"'`])*?"#;
+    Regex::new(&format!(r"(?s)\{{#.*?#\}}|(?<tag>\{{\{{{tag}\}}\}}|\{{%{tag}%\}})")).unwrap()
+});
+
+#[allow(clippy::unwrap_used, reason = "a constant pattern, compiled by the tests of this module")]
+static USE: LazyLock<Regex> = LazyLock::new(|| {
+    let names = FORBIDDEN.join("|");
+    Regex::new(&format!(r#""[^"]*"|'[^']*'|`[^`]*`|(?:\||^\{{%[-~]?\s*filter\b)\s*(?<name>{names})\b"#)).unwrap()
+});
+
+/// The first use of a filter that doesn't exist here, found when a template is loaded: its line, counted from 1, and
+/// what is to be said.
+pub fn forbidden(template: &str) -> Option<(usize, String)> {
+    TAG.captures_iter(template).filter_map(|found| found.name("tag")).find_map(|tag| {
+        let name = USE.captures_iter(tag.as_str()).find_map(|found| found.name("name"))?;
+        let before = template.get(..tag.start() + name.start()).unwrap_or_default();
+        Some((before.matches('\n').count() + 1, no_filter(name.as_str())))
+    })
+}
 
 /// Adds this program's filters to a Tera instance.
 pub fn register(tera: &mut Tera) {
-    for name in ["safe", "escape", "escape_html", "escape_xml", "newlines_to_br"] {
+    for name in FORBIDDEN {
+        // Loading finds them; this is for what it should overlook.
         tera.register_filter(name, move |_: Value, _: Kwargs, _: &State| -> TeraResult<Value> {
-            Err(Error::message(format!(
-                "there is no filter \"{name}\": the file's format decides how values are escaped"
-            )))
+            Err(Error::message(no_filter(name)))
         });
     }
     tera.register_filter("pad", |value: i64, kwargs: Kwargs, _: &State| -> TeraResult<String> {
@@ -66,5 +97,12 @@ mod tests {
     #[test]
     fn escaping_cannot_be_switched_off() {
         assert!(render("{{ t | safe }}").unwrap_err().contains("no filter \"safe\""));
+        let line = |template| forbidden(template).map(|(line, _)| line);
+        assert_eq!(line("a\n{{ t\n|safe }}"), Some(3));
+        assert_eq!(line("{% filter escape %}a{% endfilter %}"), Some(1));
+        assert_eq!(line("{% if t | escape_html == '}}' %}{% endif %}"), Some(1));
+        for fine in ["a | safe", "{# t | safe #}", "{{ '| safe' }}", "{{ t | safely }}", "{{ safe | upper }}"] {
+            assert_eq!(line(fine), None, "{fine}");
+        }
     }
 }

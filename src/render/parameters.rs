@@ -6,9 +6,10 @@ use std::sync::Arc;
 use tera::{Context, Map, Tera, Value};
 
 use super::context::{Built, MASK, Shown, plain};
+use super::engine::Bounded;
 use super::error::RenderError;
-use super::escape;
-use crate::packs::{Entry, Format, Mapping, ParameterList};
+use super::{escape, filters};
+use crate::packs::{Entry, Format, Mapping, ParameterList, sources_of};
 use crate::settings::{Effective, Key, Origin, Value as Own};
 
 /// One parameter of a profile, not yet escaped.
@@ -81,6 +82,11 @@ impl Scope {
             text.push(SEPARATOR);
         }
         let scope = Self { template, entries, starts };
+        if let Some((entry, message)) =
+            scope.entries.iter().find_map(|entry| Some((entry, filters::forbidden(&entry.expression)?.1)))
+        {
+            return Err(failed(mapping, entry, message));
+        }
         if let Err(error) = tera.add_raw_template(&scope.template, &text) {
             // All expressions share a template; compiled one by one, the wrong one shows.
             for entry in &scope.entries {
@@ -97,8 +103,16 @@ impl Scope {
     }
 
     /// The value of each entry.
-    fn values(&self, tera: &Tera, context: &Context, mapping: &Mapping) -> Result<Vec<String>, RenderError> {
-        let text = tera.render(&self.template, context).map_err(|error| {
+    fn values(&self, making: &Making<'_>, context: &Context) -> Result<Vec<String>, RenderError> {
+        let (tera, mapping) = (making.tera, making.mapping);
+        let mut out = Bounded::new(making.limit);
+        if let Err(error) = tera.render_to(&self.template, context, &mut out) {
+            if out.over {
+                return Err(RenderError::TooLarge {
+                    template: mapping.source.display().to_string(),
+                    limit: making.limit,
+                });
+            }
             let (message, line) = super::engine::message_of(&error);
             // Entries on one line of the template share it; the last that begins there or before is close enough to
             // look at, and one that fails alone is named exactly.
@@ -108,15 +122,24 @@ impl Scope {
                 let error = tera.render("expression", context).err()?;
                 Some(failed(mapping, entry, super::engine::message_of(&error).0))
             });
-            alone.unwrap_or_else(|| {
+            return Err(alone.unwrap_or_else(|| {
                 let at = self.starts.partition_point(|start| line.is_some_and(|line| *start <= line)).saturating_sub(1);
                 match self.entries.get(at) {
                     Some(entry) => failed(mapping, entry, message.clone()),
                     None => RenderError::Template { place: mapping.source.display().to_string(), message },
                 }
-            })
-        })?;
-        Ok(text.split(SEPARATOR).take(self.entries.len()).map(str::to_owned).collect())
+            }));
+        }
+        let text = String::from_utf8_lossy(&out.bytes);
+        let mut values: Vec<String> = text.split(SEPARATOR).map(str::to_owned).collect();
+        // What follows the last separator.
+        values.pop();
+        if values.len() != self.entries.len() {
+            // A value would stand under another parameter's name.
+            let message = "an expression reaches into the next one: each has to be whole in itself".to_owned();
+            return Err(RenderError::Template { place: mapping.source.display().to_string(), message });
+        }
+        Ok(values)
     }
 }
 
@@ -138,6 +161,8 @@ pub struct Making<'m> {
     pub settings: &'m Effective,
     pub params: bool,
     pub shown: Shown,
+    /// Bytes that one scope may render.
+    pub limit: usize,
 }
 
 impl Making<'_> {
@@ -153,15 +178,49 @@ impl Making<'_> {
             self.lay_params(built, &mut parameters)?;
         }
         for parameter in &parameters.list {
-            if let Some(why) = escape::refusal(self.format, &parameter.value) {
-                let made_by = match &parameter.made {
-                    Made::Mapping { line, .. } => format!("{}:{line}", self.mapping.source.display()),
-                    Made::Params(origin) => origin.to_string(),
-                };
-                return Err(RenderError::Value { parameter: parameter.name.to_string(), why, made_by });
+            let why = escape::refusal(self.format, &parameter.value)
+                .or_else(|| escape::name_refusal(self.format, &parameter.name));
+            if let Some(why) = why {
+                return Err(self.refused(parameter, why));
             }
         }
         Ok(parameters.list)
+    }
+
+    /// Names the setting that a refused value comes from, and where it stands.
+    fn refused(&self, parameter: &Parameter, why: &'static str) -> RenderError {
+        let name = &parameter.name;
+        let (line, pattern, n) = match &parameter.made {
+            Made::Params(origin) => {
+                return RenderError::Value { parameter: format!("params.{name}"), why, made_by: origin.to_string() };
+            }
+            Made::Mapping { line, pattern, n } => (*line, pattern, n.to_string()),
+        };
+        let scopes = self.compiled.iter().flat_map(|compiled| [&compiled.once, &compiled.line, &compiled.key]);
+        let entry =
+            scopes.flat_map(|scope| &scope.entries).find(|entry| entry.line == line && entry.pattern == *pattern);
+        let reads: Vec<String> = entry
+            .iter()
+            .flat_map(|entry| &entry.reads)
+            .flat_map(|read| sources_of(read))
+            .map(|read| read.replace("{n}", &n))
+            .collect();
+        let is_read = |key: &Key| {
+            let key = key.to_string();
+            reads.iter().any(|read| {
+                key.strip_prefix(read.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+            })
+        };
+        match unfit(self.settings, self.format, is_read) {
+            Some((key, origin)) => {
+                RenderError::Value { parameter: format!("{key} (for {name})"), why, made_by: origin.to_string() }
+            }
+            None => RenderError::Value {
+                parameter: name.to_string(),
+                why,
+                made_by: format!("{}:{line}", self.mapping.source.display()),
+            },
+        }
     }
 
     fn scope(
@@ -179,7 +238,7 @@ impl Making<'_> {
             if let Some(variable) = variable {
                 context.insert_value(variable, item.clone());
             }
-            let values = scope.values(self.tera, context, self.mapping)?;
+            let values = scope.values(self, context)?;
             for (entry, value) in scope.entries.iter().zip(values) {
                 let Some(Some(name)) = entry.names.get(index) else { continue };
                 // Nothing rendered leaves the parameter out: an empty one could wipe a value on the phone.
@@ -259,6 +318,22 @@ impl Making<'_> {
         }
         Ok(())
     }
+}
+
+/// The first setting of those asked for whose value the format can't carry.
+pub fn unfit(settings: &Effective, format: Format, is_asked: impl Fn(&Key) -> bool) -> Option<(&Key, &Origin)> {
+    fn is_unfit(format: Format, value: &Own) -> bool {
+        match value {
+            Own::Text(text) => escape::refusal(format, text).is_some(),
+            Own::List(items) => items.iter().any(|item| is_unfit(format, item)),
+            Own::Secret(source) => source
+                .text()
+                .is_ok_and(|secret| secret.expose_text().is_some_and(|text| escape::refusal(format, text).is_some())),
+            Own::Bool(_) | Own::Integer(_) | Own::Float(_) => false,
+        }
+    }
+    let mut asked = settings.iter().filter(|(key, _)| is_asked(key));
+    asked.find(|(_, setting)| is_unfit(format, &setting.value)).map(|(key, setting)| (key, &setting.origin))
 }
 
 #[derive(Default)]

@@ -53,8 +53,13 @@ impl Generation {
         for pack in packs.iter() {
             match Engine::new(pack) {
                 Ok(engine) => engines.push(engine),
-                Err(errors) => problems
-                    .extend(errors.into_iter().map(|error| Problem::file(pack.folder.clone(), error.to_string()))),
+                Err(errors) => problems.extend(errors.iter().map(|error| {
+                    let (file, line) = error.place();
+                    let mut problem =
+                        Problem::file(file.unwrap_or_else(|| pack.folder.as_path().into()), error.message());
+                    problem.line = line;
+                    problem
+                })),
             }
         }
         match Profiles::load(profiles, &packs) {

@@ -29,6 +29,8 @@ pub struct Device {
     pub model: ModelId,
     pub group: Option<GroupId>,
     pub serial: Option<Serial>,
+    /// Where the file says it.
+    serial_line: Option<u32>,
     pub layer: Layer,
 }
 
@@ -96,8 +98,12 @@ impl Profiles {
         }
         let taken = device.serial.as_ref().and_then(|serial| self.serials.insert(serial.clone(), device.mac));
         if let (Some(other), Some(serial)) = (taken, &device.serial) {
-            let message = format!("the serial number {serial} is already that of {other}");
-            problems.push(Problem::file(device.layer.source.clone(), message).key("serial"));
+            let other = self.devices.get(&other);
+            let other = other.map_or_else(String::new, |other| other.layer.source.display().to_string());
+            let message = format!("{serial} is already the serial number of {other}");
+            let mut problem = Problem::file(device.layer.source.clone(), message).key("serial");
+            problem.line = device.serial_line;
+            problems.push(problem.help("a serial number belongs to one device: take it out of one of the files"));
         }
         self.devices.insert(device.mac, device);
     }
@@ -294,7 +300,9 @@ impl Loading<'_> {
             }
         });
         match (mac, model) {
-            (Ok(mac), Some(model)) if problems.is_empty() => Ok(Device { mac, model, group, serial, layer }),
+            (Ok(mac), Some(model)) if problems.is_empty() => {
+                Ok(Device { mac, model, group, serial, serial_line: head.serial.map(|(_, line)| line), layer })
+            }
             (mac, _) => {
                 problems.extend(mac.err());
                 Err(problems)

@@ -49,8 +49,8 @@ pub enum StartError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Recorder(#[from] RecorderError),
-    #[error(transparent)]
-    Bind(#[from] BindError),
+    #[error("{listener}: {error}")]
+    Bind { listener: String, error: BindError },
     #[error("{path} can't be made or read: {why}")]
     State { path: String, why: String },
     #[error("the folders can't be watched: {0}; set watch = false and reload by SIGHUP")]
@@ -108,12 +108,14 @@ impl Server {
         let mut addresses = Vec::new();
         let mut bound = Vec::new();
         for (listener, acceptor) in config.listeners.iter().zip(acceptors) {
-            let socket = bind(listener.address)?;
+            let socket = bind(listener.address)
+                .map_err(|error| StartError::Bind { listener: format!("listener \"{}\"", listener.name), error })?;
             let name: Arc<str> = listener.name.as_str().into();
             addresses.push((name.clone(), socket.local_addr().unwrap_or(listener.address)));
             bound.push(Listening { name, socket, acceptor });
         }
-        let admin_socket = config.admin.address.map(bind).transpose()?;
+        let admin_socket = config.admin.address.map(bind).transpose();
+        let admin_socket = admin_socket.map_err(|error| StartError::Bind { listener: "admin".to_owned(), error })?;
         let admin = admin_socket.as_ref().and_then(|socket| socket.local_addr().ok());
         for listening in bound {
             let (answering, failing) = (phones.clone(), phones.clone());
@@ -179,7 +181,12 @@ fn state_error(path: &Path, why: impl ToString) -> StartError {
 }
 
 fn make_folder(folder: &Path) -> Result<(), StartError> {
-    fs::create_dir_all(folder).map_err(|error| state_error(folder, error))
+    fs::create_dir_all(folder).map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists | ErrorKind::NotADirectory => {
+            state_error(folder, "it is no folder; set data_dir in the configuration")
+        }
+        _ => state_error(folder, error),
+    })
 }
 
 const ETAG_KEY_BYTES: usize = 32;
@@ -191,7 +198,11 @@ fn etag_key(data_dir: &Path) -> Result<Secret, StartError> {
         Ok(mut file) => {
             let mut key = [0; ETAG_KEY_BYTES];
             getrandom::fill(&mut key).map_err(|error| state_error(&path, error))?;
-            file.write_all(&key).and_then(|()| file.sync_all()).map_err(|error| state_error(&path, error))?;
+            if let Err(error) = file.write_all(&key).and_then(|()| file.sync_all()) {
+                // Half a key would be in the way of the next start. Where it can't be removed, that start says so.
+                let _ = fs::remove_file(&path);
+                return Err(state_error(&path, error));
+            }
             Ok(Secret::new(key))
         }
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::key::{Key, MAX_NUMBER, Prefix};
 use super::schema::{Kind, SECTIONS, Section, Shape, TOP};
-use super::value::{SecretSource, Value};
+use super::value::{SecretError, SecretSource, Value};
 use super::zone;
 use crate::document::{DeValue, Document, Problems, Reader, Value as Raw, kind as kind_of, nearest};
 use crate::model::Secret;
@@ -267,6 +267,7 @@ impl Reading<'_> {
         let (Some((name, value)), None) = (entries.next(), entries.next()) else { return None };
         let DeValue::String(text) = value.get_ref() else { return None };
         let source = match name.get_ref().as_ref() {
+            "env" | "file" if text.is_empty() => Err(SecretError::Nowhere),
             "env" => Ok(SecretSource::Env(text.as_ref().into())),
             "file" => Ok(SecretSource::File(self.folder.join(PathBuf::from(text.as_ref())).into())),
             "hex" => SecretSource::hex(text),

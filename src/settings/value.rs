@@ -45,6 +45,8 @@ pub enum SecretError {
     Empty,
     #[error(transparent)]
     Encoding(#[from] ParseKeyError),
+    #[error("names no place where the secret stands")]
+    Nowhere,
     #[error("the secret holds a control character, which no profile can carry")]
     Control,
 }

@@ -72,6 +72,16 @@ impl Deployment {
         deployment
     }
 
+    /// An empty folder.
+    pub fn nowhere() -> Self {
+        Self::in_folder(tempfile::tempdir().unwrap())
+    }
+
+    /// What lies in a folder already.
+    pub fn in_folder(folder: TempDir) -> Self {
+        Self { folder }
+    }
+
     pub fn path(&self, relative: &str) -> PathBuf {
         self.folder.path().join(relative)
     }
@@ -145,7 +155,8 @@ fn shared_certificates() -> &'static Path {
     .path()
 }
 
-fn copy(from: &Path, to: &Path) {
+/// Copies a folder's content over another's.
+pub fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
         let target = to.join(entry.file_name());

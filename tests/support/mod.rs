@@ -3,10 +3,11 @@
 pub mod certificates;
 pub mod deployment;
 pub mod phone;
+pub mod process;
 pub mod server;
 
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Output};
 
 /// The program under test, as the user runs it.
 pub fn resyncd() -> Command {
@@ -26,7 +27,17 @@ pub fn program(name: &str) -> Option<Command> {
     None
 }
 
+/// Runs a command to its end.
+pub fn run(command: &mut Command) -> Output {
+    command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"))
+}
+
 /// The project's own folder.
 pub fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// `RESYNCD_BLESS=1` writes what is now as what shall be.
+pub fn is_blessing() -> bool {
+    std::env::var_os("RESYNCD_BLESS").is_some()
 }
