@@ -259,6 +259,23 @@ async fn an_address_that_breaks_the_handshake_off_has_not_answered() {
 }
 
 #[tokio::test]
+async fn a_server_that_closes_at_once_is_told_as_what_it_is() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let closing = tokio::spawn(async move {
+        while let Ok((connection, _)) = listener.accept().await {
+            drop(connection);
+        }
+    });
+    let phone = phone(Options { resolver: Resolver::Fixed(vec![address]), ..Options::default() });
+    for _ in 0..20 {
+        let error = phone.fetch(http()).await.unwrap_err();
+        assert!(matches!(&error, FetchError::Broken(why) if !why.contains("cancel")), "{error}");
+    }
+    closing.abort();
+}
+
+#[tokio::test]
 async fn addresses_can_be_given_instead_of_the_urls() {
     let server = ScriptedServer::start(None, vec![Step::Send(HELLO.to_vec())]).await;
     let resolver = Resolver::Instead { host: "127.0.0.1".to_owned(), port: server.address.port() };

@@ -100,19 +100,31 @@ impl Connection {
 
     pub async fn exchange(&mut self, request: http::Request<Full<Bytes>>, keep: Keep) -> Result<Answer, Failed> {
         let Self { sender, driver, is_open, host, bounds, .. } = self;
+        let mut ended = None;
         let result = {
             let mut answer = pin!(answer(sender, request, keep, *bounds));
             poll_fn(|cx| {
-                // What goes wrong with the connection is told to the request on it.
-                if *is_open && Pin::new(&mut *driver).poll(cx).is_ready() {
+                if *is_open && let Poll::Ready(result) = Pin::new(&mut *driver).poll(cx) {
                     *is_open = false;
+                    ended = result.err();
                 }
                 answer.as_mut().poll(cx)
             })
             .await
         };
-        let result =
-            result.map_err(|(why, unanswered)| Failed { error: why.into_fetch_error(host, *bounds), unanswered });
+        let result = result.map_err(|(why, unanswered)| {
+            let error = match (why, ended) {
+                // The request only learns that the connection was gone; the connection may know why.
+                (Wrong::Http(error), Some(why)) if error.is_canceled() => {
+                    Wrong::Http(why).into_fetch_error(host, *bounds)
+                }
+                (Wrong::Http(error), None) if error.is_canceled() => {
+                    FetchError::Broken("the server closed it before it was asked".to_owned())
+                }
+                (why, _) => why.into_fetch_error(host, *bounds),
+            };
+            Failed { error, unanswered }
+        });
         self.turn().await;
         result
     }
