@@ -40,7 +40,6 @@ fn files(generation: &Generation) -> &[FileEntry] {
 
 fn make(generation: &Generation, file: &FileEntry, settings: &Effective, limit: usize) -> Result<Vec<u8>, RenderError> {
     let device = device(generation);
-    let path = file.paths[0].fill(Some(device.mac), None, "T-1").unwrap();
     let rendered = match file.audience {
         Audience::Device => generation.render(device, file, settings, Shown::Real, limit),
         Audience::Anyone => generation.render_for_anyone(0, file, Some(0), limit),
