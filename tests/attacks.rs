@@ -256,9 +256,10 @@ fn attacks() -> Vec<Attack> {
     ]
 }
 
-/// What events say of a connection: method, status, and refusal or outcome.
-fn told(events: &[Value], peer: SocketAddr) -> Vec<(String, u64, String)> {
-    let own = events.iter().filter(|event| event["peer"] == peer.to_string());
+/// What events say of a connection: method, status, and refusal or outcome. Two listeners may see the same port of the
+/// peer's: to the system these are different connections.
+fn told(events: &[Value], listener: &str, peer: SocketAddr) -> Vec<(String, u64, String)> {
+    let own = events.iter().filter(|event| event["peer"] == peer.to_string() && event["listener"] == listener);
     let mut told: Vec<_> = own
         .map(|event| {
             let text = |key: &str| event[key].as_str().unwrap_or_default().to_owned();
@@ -307,7 +308,7 @@ fn no_request_does_harm_and_each_is_told() {
     assert!(status.success(), "{log}");
     let events = events_of(&deployment);
     for (listener, peer, name, expected) in sent {
-        let found = told(&events, peer);
+        let found = told(&events, listener, peer);
         let mut expected: Vec<_> = expected.iter().map(|(m, s, w)| ((*m).to_owned(), *s, (*w).to_owned())).collect();
         expected.sort();
         if found != expected {
@@ -346,8 +347,9 @@ fn what_is_no_handshake_is_told() {
     let (_, log, deployment) = process.stop();
     let events = events_of(&deployment);
     for (name, peer, reason) in sent {
-        assert_eq!(told(&events, peer), [(String::new(), 0, "handshake".to_owned())], "{name}");
-        let event = events.iter().find(|event| event["peer"] == peer.to_string()).unwrap();
+        assert_eq!(told(&events, "https", peer), [(String::new(), 0, "handshake".to_owned())], "{name}");
+        let of = |event: &&Value| event["peer"] == peer.to_string() && event["listener"] == "https";
+        let event = events.iter().find(of).unwrap();
         assert!(event["reason"].as_str().unwrap().contains(reason), "{name}: {event}");
     }
     assert!(!log.contains("panicked"), "{log}");
@@ -396,7 +398,7 @@ fn who_dawdles_loses_his_place() {
     assert!(status.success());
     let events = events_of(&deployment);
     for peer in [silent_peer, trickling_peer] {
-        assert_eq!(told(&events, peer), [(String::new(), 0, "aborted".to_owned())], "{log}");
+        assert_eq!(told(&events, "http", peer), [(String::new(), 0, "aborted".to_owned())], "{log}");
     }
-    assert_eq!(told(&events, handshaking_peer), [(String::new(), 0, "handshake".to_owned())], "{log}");
+    assert_eq!(told(&events, "https", handshaking_peer), [(String::new(), 0, "handshake".to_owned())], "{log}");
 }
