@@ -44,8 +44,21 @@ impl SecretNames {
             let value = if self.holds(part(1)) { "\"***\"" } else { part(3) };
             format!("{}{}{value}", part(1), part(2))
         });
-        masked.into_owned()
+        without_passwords(&masked)
     }
+}
+
+#[allow(clippy::unwrap_used, reason = "a constant pattern, compiled by the tests of this module")]
+static PASSWORD: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"(://[^\s/:@]*:)[^\s/@]+@").unwrap());
+
+#[allow(clippy::unwrap_used, reason = "a constant pattern, compiled by the tests of this module")]
+static ARGUMENT: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r#"(--(?:key|pwd)\s+)(?:\\"[^"]*"|"[^"]*"|'[^']*'|[^\s\]$][^\s\]]*)"#).unwrap());
+
+/// A text whose URLs and whose phones' rules show no password.
+pub fn without_passwords(text: &str) -> String {
+    let text = PASSWORD.replace_all(text, "${1}***@");
+    ARGUMENT.replace_all(&text, "${1}***").into_owned()
 }
 
 /// The lines of the file that was read last: findings come sorted by file.
@@ -79,7 +92,7 @@ pub fn fill(findings: &mut [Finding], secrets: &SecretNames) {
             (finding.column, finding.end_column) = (column(start), column(end));
         }
         let is_toml = file.extension().is_some_and(|extension| extension == "toml");
-        let text = if is_toml { secrets.mask(text) } else { text.to_owned() };
+        let text = if is_toml { secrets.mask(text) } else { without_passwords(text) };
         let span = span(&text, finding.key.as_deref(), &finding.mark);
         finding.source = span.map(|(start, end)| Source { text, span: start..end });
     }
@@ -156,6 +169,9 @@ mod tests {
             ("\"P2\"=1234", "\"P2\"=\"***\""),
             ("delivery.key = \"\"\"abc", "delivery.key = \"***\""),
             ("user = \"u\"", "user = \"u\""),
+            ("R = \"[--key abc --uid x --pwd $SB] /\"", "R = \"[--key *** --uid x --pwd $SB] /\""),
+            ("R = '[--key \"a b\"] /'", "R = '[--key ***] /'"),
+            ("url = \"https://u:p@h/\"", "url = \"https://u:***@h/\""),
         ] {
             assert_eq!(secrets.mask(line), masked);
         }

@@ -1,15 +1,18 @@
 //! What rules look at, made once for all of them: the deployment, and each device with its settings and rendered files.
 
+use std::cell::OnceCell;
 use std::path::Path;
 use std::sync::Arc;
 
 use time::OffsetDateTime;
 
+use super::cisco::CiscoPhone;
 use super::finding::{Finding, Mark};
 use super::written::{self, Written};
 use crate::config::{Config, Listener};
 use crate::document::{DeTable, DeValue, Document};
 use crate::packs::{self, Audience, FileEntry, Format, Model, Pack, Source};
+use crate::phone::{Maker, Parameters};
 use crate::render::{Parameter, RenderError, Shown};
 use crate::resync::{Device, Generation};
 use crate::settings::Effective;
@@ -82,6 +85,9 @@ pub struct DeviceView<'d> {
     pub model: &'d Model,
     pub settings: &'d Effective,
     pub files: Vec<FileView<'d>>,
+    /// Whose phone it is, of those that the program knows more of than its pack tells.
+    pub maker: Option<Maker>,
+    cisco: OnceCell<Option<CiscoPhone>>,
 }
 
 impl Profile {
@@ -174,7 +180,8 @@ impl<'d> Deployment<'d> {
             places.push(index);
             files.push(FileView { entry, path, same_as, outcome });
         }
-        Some(DeviceView { deployment: self, device, pack, model, settings, files })
+        let (maker, cisco) = (Maker::of(&model.name), OnceCell::new());
+        Some(DeviceView { deployment: self, device, pack, model, settings, files, maker, cisco })
     }
 
     /// A finding at a key of the configuration: `["tls", "certificate"]` of a listener, or of the file's top. What a
@@ -202,13 +209,14 @@ impl<'d> Deployment<'d> {
     }
 }
 
-/// The line of a dotted key.
+/// The line of a dotted key, or of the table that would hold it.
 fn line_in(document: &Document, table: &DeTable<'_>, keys: &[&str]) -> Option<u32> {
     let (first, rest) = keys.split_first()?;
     let (key, value) = table.get_key_value(*first)?;
+    let own = document.line_at(key.span().start);
     match value.get_ref() {
-        DeValue::Table(inner) if !rest.is_empty() => line_in(document, inner, rest),
-        _ => Some(document.line_at(key.span().start)),
+        DeValue::Table(inner) if !rest.is_empty() => line_in(document, inner, rest).or(Some(own)),
+        _ => Some(own),
     }
 }
 
@@ -271,6 +279,21 @@ impl<'d> DeviceView<'d> {
     pub fn own(&self) -> Option<(&FileView<'d>, &Profile)> {
         let is_mapped = |file: &FileView<'_>| matches!(file.entry.source, Source::Template { mapping: Some(_), .. });
         self.profiles().find(|(file, _)| is_mapped(file))
+    }
+
+    /// A Cisco phone that holds the device's profile; none for a phone of another maker.
+    pub fn cisco(&self) -> Option<&CiscoPhone> {
+        let phone = self.cisco.get_or_init(|| {
+            let (_, profile) = self.own().filter(|_| self.maker == Some(Maker::Cisco))?;
+            CiscoPhone::new(self.device, &self.model.name, profile)
+        });
+        phone.as_ref()
+    }
+
+    /// The parameters of the device's own profile, as an emulated phone holds them.
+    pub fn parameters(&self) -> Parameters {
+        let made = self.own().into_iter().flat_map(|(_, profile)| &profile.made);
+        made.map(|parameter| (parameter.name.to_string(), parameter.value.clone())).collect()
     }
 
     /// A finding in the device's own file, as a whole: for what is missing.

@@ -28,6 +28,9 @@ pub struct Args {
     /// Name every device that a finding is about, and not just the first few.
     #[arg(long)]
     all_devices: bool,
+    /// Play every device's phone against its own files, too. Needs the secrets that they are made of.
+    #[arg(long)]
+    emulate: bool,
 }
 
 /// The formats of findings.
@@ -50,7 +53,12 @@ impl Args {
         for rule in &self.rules {
             self::known(rule)?;
         }
-        let options = Options { all_devices: self.all_devices, rules: self.rules.clone(), ..Options::default() };
+        let options = Options {
+            all_devices: self.all_devices,
+            rules: self.rules.clone(),
+            emulate: self.emulate,
+            ..Options::default()
+        };
         let mut bar = progress::Bar::new();
         let report = lint::run(config_file, &options, &mut |all, seen| bar.tell(all, seen));
         bar.end();

@@ -1,0 +1,68 @@
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use sha2::{Digest, Sha256};
+
+use crate::lint::rule::rule;
+use crate::lint::{About, Deployment, DeviceView, Finding, Findings, Mark, Rule};
+use crate::model::MacAddr;
+use crate::settings::{Origin, SecretSource, Value};
+
+rule! {
+    /// Several devices have the same delivery key.
+    ///
+    /// # What the phone does
+    ///
+    /// It can open the others' profiles, and so can everybody who takes the key out of one phone.
+    ///
+    /// # How to mend it
+    ///
+    /// Give each device a key of its own, in its own layer.
+    ///
+    /// Keys in an environment or in files count as the same where they have the same name, if they can't be read here.
+    pub struct SharedKey { seen: Mutex<BTreeMap<[u8; 32], Places>> } = "shared-key", Warning;
+}
+
+/// Which devices have the key from where.
+type Places = BTreeMap<(Arc<Path>, u32), Vec<MacAddr>>;
+
+impl Rule for SharedKey {
+    fn about(&self) -> &'static About {
+        &Self::ABOUT
+    }
+
+    fn device(&self, view: &DeviceView<'_>, _: &mut Findings) {
+        if !super::delivery_mismatch::is_encrypted(view) {
+            return;
+        }
+        let Some(setting) = view.settings.named("delivery.key") else { return };
+        let Value::Secret(source) = &setting.value else { return };
+        let digest = match (source.bytes(), source) {
+            (Ok(key), _) => Sha256::digest(key.expose()),
+            (Err(_), SecretSource::Env(name)) => Sha256::digest(format!("env {name}")),
+            (Err(_), SecretSource::File(path)) => Sha256::digest(format!("file {}", path.display())),
+            (Err(_), _) => return,
+        };
+        let place = (setting.origin.source.clone(), setting.origin.line);
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.entry(digest.into()).or_default().entry(place).or_default().push(view.device.mac);
+    }
+
+    fn finish(&self, _: &Deployment<'_>, findings: &mut Findings) {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        for places in seen.values() {
+            let count: usize = places.values().map(Vec::len).sum();
+            if count < 2 {
+                continue;
+            }
+            for ((source, line), devices) in places {
+                let mut devices = devices.clone();
+                devices.sort_unstable();
+                let origin = Origin { source: source.clone(), line: *line };
+                let finding = Finding::new(format!("{count} devices have this delivery key"));
+                findings.report(finding.at(&origin).key("delivery.key").mark(Mark::Value).devices(devices));
+            }
+        }
+    }
+}
