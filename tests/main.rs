@@ -18,6 +18,7 @@ mod packs;
 mod phone_cisco;
 mod phone_network;
 mod phone_others;
+mod phones;
 mod problems;
 mod refused;
 mod serve;
