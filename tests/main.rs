@@ -14,6 +14,7 @@ mod delivery;
 mod docs;
 mod events;
 mod examples;
+mod fuzz;
 mod packs;
 mod phone_cisco;
 mod phone_network;
