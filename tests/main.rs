@@ -9,16 +9,19 @@
 
 mod attacks;
 mod cert;
+mod check_formats;
 mod config;
 mod delivery;
 mod docs;
 mod events;
 mod examples;
+mod fuzz;
 mod lint;
 mod packs;
 mod phone_cisco;
 mod phone_network;
 mod phone_others;
+mod phones;
 mod problems;
 mod refused;
 mod serve;

@@ -59,9 +59,10 @@ pub fn normal(url: &str) -> String {
 impl Fetch for InProcess {
     async fn fetch(&self, request: Request) -> Result<Response, FetchError> {
         let started = Instant::now();
-        let target = self
-            .target(&request.url)
-            .ok_or_else(|| FetchError::Connect(request.url.clone(), "it is not a URL of this server".to_owned()))?;
+        let Some(target) = self.target(&request.url) else {
+            self.strayed.get_or_init(|| request.url.clone());
+            return Err(FetchError::Connect(request.url, "it is not a URL of this server".to_owned()));
+        };
         let header = |name: &str| {
             let found = request.headers.iter().find(|(header, _)| header.eq_ignore_ascii_case(name));
             found.map(|(_, value)| value.as_str())

@@ -228,8 +228,12 @@ impl<F: Fetch, R: Random> Session<'_, F, R> {
         AliasMap::parse(self.parameter(&format!("GPP_{letter}"))).map_err(|error| Failure::Alias(letter, error))
     }
 
-    /// After success. `Resync_At` wins, if it is a time; the periodic timer runs from the first success on.
+    /// After success. `Resync_At` wins, if it is a time; the periodic timer runs from the first success on. A timer that
+    /// may bring about nothing is none.
     fn next_periodic(&mut self) -> Vec<Next> {
+        if !self.is_set("Provision_Enable", true) {
+            return Vec::new();
+        }
         if let Ok(at) = TimeOfDay::parse(self.resync_at()) {
             let random: u32 = self.parameter("Resync_At_Random_Delay").trim().parse().unwrap_or_default();
             let after = at.next(self.now.local(), random, self.random);

@@ -1,0 +1,303 @@
+//! Every parser that reads what comes from outside, as a function of bytes. Each panics where the parser breaks a promise:
+//! the place of a mistake lies within the text, and what was read can be used.
+//!
+//! `cargo fuzz run <target>` runs one of them for as long as one likes; `cargo test fuzz` runs all of them for a moment, on
+//! files of this repository that it breaks in a thousand ways.
+
+use std::cell::RefCell;
+use std::fs;
+use std::path::Path;
+use std::sync::{Arc, LazyLock};
+use std::time::Instant;
+
+use resyncd::config::Config;
+use resyncd::delivery::{KeyDigest, decrypt_aes_256_cbc, decrypt_aes128gcm, gunzip};
+use resyncd::document::{Document, Problems};
+use resyncd::identity::{Subject, subjects_of_pem};
+use resyncd::model::{MacAddr, Secret, Serial};
+use resyncd::packs::PathPattern;
+use resyncd::phone::cisco::alias::AliasMap;
+use resyncd::phone::cisco::condition::Condition;
+use resyncd::phone::cisco::macros::{self, Name, Variables};
+use resyncd::phone::cisco::profile::Profile;
+use resyncd::phone::cisco::rule::{Kind, Rule};
+use resyncd::phone::cisco::schedule::{Schedule, TimeOfDay};
+use resyncd::phone::cisco::version::Version;
+use resyncd::phone::{aastra, grandstream};
+use resyncd::resync::{ClientCertificate, Connection, Generation, Pipeline, Request, TlsSession};
+use resyncd::settings::{Key, LayerKind, Prefix, read_layer};
+use time::OffsetDateTime;
+
+/// One parser.
+pub type Target = fn(&[u8]);
+
+/// All of them, by name.
+pub const TARGETS: [(&str, Target); 16] = [
+    ("aastra_cfg", aastra_cfg),
+    ("certificate", certificate),
+    ("cisco_profile", cisco_profile),
+    ("condition", condition),
+    ("configuration", configuration),
+    ("delivered", delivered),
+    ("grandstream", grandstream_file),
+    ("layer", layer),
+    ("macros", expansion),
+    ("manifest", manifest),
+    ("mapping", mapping),
+    ("parameters", parameters),
+    ("profile_rule", profile_rule),
+    ("request", request),
+    ("schedule", schedule),
+    ("words", words),
+];
+
+const LIMIT: usize = 1 << 20;
+
+fn text(data: &[u8]) -> Option<&str> {
+    std::str::from_utf8(data).ok()
+}
+
+/// An offset that a message names lies in the text, and between two characters.
+fn assert_within(text: &str, at: usize) {
+    assert!(text.is_char_boundary(at), "byte {at} of {} is no place in the text", text.len());
+}
+
+/// A line that a message names is one of the file's.
+fn assert_lines_exist(problems: &Problems, file: &Path, text: &[u8]) {
+    let lines = text.iter().filter(|byte| **byte == b'\n').count() + 1;
+    for problem in problems.iter().filter(|problem| *problem.file == *file) {
+        let line = problem.line.map_or(1, |line| usize::try_from(line).unwrap());
+        assert!((1..=lines).contains(&line), "{problem}: the file has {lines} lines");
+        assert!(!problem.to_string().contains('\n'), "{problem}");
+    }
+}
+
+pub fn configuration(data: &[u8]) {
+    in_folder(|folder| {
+        let file = folder.join("resyncd.toml");
+        fs::write(&file, data).unwrap();
+        if let Err(problems) = Config::load_with_environment(&file, Vec::<(String, String)>::new()) {
+            assert!(!problems.is_empty());
+            assert_lines_exist(&problems, &file, data);
+        }
+    });
+}
+
+pub fn layer(data: &[u8]) {
+    let Some(text) = text(data) else { return };
+    let document = Document::from_text("layer.toml", text.to_owned());
+    for kind in [LayerKind::Device, LayerKind::Group, LayerKind::Pack] {
+        if let Err(problems) = read_layer(&document, kind, Path::new("profiles")) {
+            assert!(!problems.is_empty());
+            assert_lines_exist(&problems, Path::new("layer.toml"), data);
+        }
+    }
+}
+
+pub fn manifest(data: &[u8]) {
+    pack_with("pack.toml", data);
+}
+
+pub fn mapping(data: &[u8]) {
+    pack_with("mapping.toml", data);
+}
+
+pub fn parameters(data: &[u8]) {
+    pack_with("parameters.toml", data);
+}
+
+/// Loads the smallest pack there is, one file of which is `data`.
+fn pack_with(name: &str, data: &[u8]) {
+    in_folder(|folder| {
+        let pack = folder.join("templates/tiny");
+        fs::create_dir_all(&pack).unwrap();
+        fs::create_dir_all(folder.join("profiles")).unwrap();
+        let sound =
+            Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().find(|path| path.join("templates").is_dir()).unwrap();
+        for entry in fs::read_dir(sound.join("tests/golden/tiny/templates/tiny")).unwrap() {
+            let entry = entry.unwrap();
+            if entry.file_type().unwrap().is_file() {
+                fs::copy(entry.path(), pack.join(entry.file_name())).unwrap();
+            }
+        }
+        let file = pack.join(name);
+        fs::write(&file, data).unwrap();
+        if let Err(problems) = Generation::load(&folder.join("templates"), &folder.join("profiles"), 1) {
+            assert!(!problems.is_empty());
+            assert_lines_exist(&problems, &file, data);
+        }
+    });
+}
+
+thread_local! {
+    static FOLDER: RefCell<tempfile::TempDir> = RefCell::new(tempfile::tempdir().unwrap());
+}
+
+fn in_folder(work: impl FnOnce(&Path)) {
+    FOLDER.with_borrow(|folder| work(folder.path()));
+}
+
+pub fn profile_rule(data: &[u8]) {
+    let Some(text) = text(data) else { return };
+    for kind in [Kind::Profile, Kind::Upgrade, Kind::Report] {
+        match Rule::parse(text, kind) {
+            Ok(rule) => {
+                let _ = rule.choose();
+                if let Some(at) = rule.unreachable() {
+                    assert_within(text, at);
+                }
+            }
+            Err(error) => {
+                assert_within(text, error.at());
+                assert!(!error.to_string().is_empty());
+            }
+        }
+    }
+}
+
+pub fn condition(data: &[u8]) {
+    let Some(text) = text(data) else { return };
+    match Condition::parse(text) {
+        Ok(condition) => drop(condition.holds()),
+        Err(error) => assert_within(text, error.at()),
+    }
+}
+
+/// Every variable holds a text that looks like macros itself.
+struct Nested;
+
+impl Variables for Nested {
+    fn value(&self, _: Name) -> String {
+        "$A$$(MA:2:4)".to_owned()
+    }
+}
+
+pub fn expansion(data: &[u8]) {
+    let Some(text) = text(data) else { return };
+    let parts: usize = macros::tokens(text)
+        .map(|token| match token {
+            macros::Token::Text(text) => text.len(),
+            macros::Token::Dollar => 2,
+            macros::Token::Reference(reference) => {
+                assert_within(text, reference.at);
+                reference.written.len()
+            }
+        })
+        .sum();
+    assert_eq!(parts, text.len(), "the parts are not the whole");
+    let longest = text.len() * 12;
+    assert!(macros::expand(text, &Nested).len() <= longest);
+    assert!(macros::expand_rule(text, &Nested).len() <= longest);
+}
+
+pub fn schedule(data: &[u8]) {
+    let Some(text) = text(data) else { return };
+    if let Ok(schedule) = Schedule::parse(text) {
+        let mut random = resyncd::phone::cisco::SeededRandom(1);
+        for nth in [0, 1, u32::MAX] {
+            let _ = schedule.delay(nth, &mut random);
+        }
+    }
+    if let Ok(time) = TimeOfDay::parse(text) {
+        let mut random = resyncd::phone::cisco::SeededRandom(1);
+        assert!(time.next(i64::from(u32::MAX), u32::MAX, &mut random) > 0);
+    }
+}
+
+pub fn cisco_profile(data: &[u8]) {
+    if let Err(error) = Profile::read(data, &AliasMap::default()) {
+        assert!(error.at() <= data.len());
+    }
+    let Some(text) = text(data) else { return };
+    if let Ok(aliases) = AliasMap::parse(text) {
+        let _ = aliases.parameter(&["a", "b"]);
+        let _ = Profile::read(data, &aliases);
+    }
+}
+
+pub fn aastra_cfg(data: &[u8]) {
+    let lines = data.iter().filter(|byte| **byte == b'\n').count() + 1;
+    for knows_locks in [false, true] {
+        let passed_over = match aastra::read(data, knows_locks) {
+            Ok(profile) => profile.passed_over,
+            Err(error) => vec![error],
+        };
+        assert!(passed_over.iter().all(|error| usize::try_from(error.line()).unwrap() <= lines));
+    }
+}
+
+pub fn grandstream_file(data: &[u8]) {
+    let mac = MacAddr::from_octets([0x00, 0x0b, 0x82, 0xa0, 0x00, 0x1c]).unwrap();
+    let _ = grandstream::read_xml(data, mac);
+    let _ = grandstream::read_binary(data, mac);
+}
+
+pub fn delivered(data: &[u8]) {
+    let key = Secret::new(*b"example-only-key");
+    let _ = decrypt_aes_256_cbc(data, &key, KeyDigest::Md5);
+    let _ = decrypt_aes128gcm(data, &key);
+    if let Ok(content) = gunzip(data, LIMIT) {
+        assert!(content.len() <= LIMIT);
+    }
+}
+
+pub fn certificate(data: &[u8]) {
+    let _ = subjects_of_pem(data);
+    let Some(text) = text(data) else { return };
+    if let Ok(subject) = text.parse::<Subject>() {
+        let again: Subject = subject.to_string().parse().unwrap();
+        assert_eq!(again.to_string(), subject.to_string(), "a subject that is written can be read");
+    }
+}
+
+/// What is one word or a few: addresses, serial numbers, keys of settings, paths of manifests, versions.
+pub fn words(data: &[u8]) {
+    let Some(text) = text(data) else { return };
+    if let Ok(mac) = text.parse::<MacAddr>() {
+        assert_eq!(mac.to_string().parse(), Ok(mac));
+    }
+    if let Ok(serial) = text.parse::<Serial>() {
+        assert_eq!(serial.as_str().parse(), Ok(serial.clone()));
+    }
+    if let Some(key) = Key::parse(text) {
+        assert_eq!(Key::parse(&key.to_string()), Some(key));
+    }
+    let _ = Prefix::parse(text);
+    if let Ok(pattern) = PathPattern::parse(text, true) {
+        assert_eq!(pattern.to_string(), text);
+    }
+    let _ = Version::parse(text).map(|version| version.compare(&version));
+    let _ = Version::of_file(text);
+}
+
+/// The shipped packs and the example phones.
+static PIPELINE: LazyLock<Pipeline> = LazyLock::new(|| {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().find(|path| path.join("templates").is_dir()).unwrap();
+    let generation = Generation::load(&root.join("templates"), &root.join("profiles"), 1).unwrap();
+    Pipeline::new(generation, 1 << 20, Secret::new([1; 32]), LIMIT)
+});
+
+/// A request: its target, User-Agent, `If-None-Match` and certificate's subject, a line each.
+pub fn request(data: &[u8]) {
+    let Some(text) = text(data) else { return };
+    let mut lines = text.split('\n');
+    let target = lines.next().unwrap_or_default();
+    let (user_agent, if_none_match) = (lines.next(), lines.next());
+    let subject = lines.next().and_then(|line| line.parse().ok());
+    let tls = subject.map(|subject| TlsSession {
+        version: "TLSv1.3",
+        cipher: String::new(),
+        certificate: ClientCertificate::Verified { subject, dates_waived: false, purpose_waived: false },
+    });
+    let connection = Connection { listener: Arc::from("https"), peer: ([192, 0, 2, 1], 1).into(), tls };
+    let (answer, _) = PIPELINE.answer(&Request {
+        connection: &connection,
+        time: OffsetDateTime::UNIX_EPOCH,
+        started: Instant::now(),
+        method: "GET",
+        target,
+        user_agent,
+        if_none_match,
+    });
+    assert!(matches!(answer.status, 200 | 304 | 404), "{} for {target}", answer.status);
+}
