@@ -61,7 +61,7 @@ impl Rule for CertificateUnfit {
         let is_old = view.maker == Some(Maker::Cisco) && Family::of(&view.model.name) != Family::Mpp;
         let speaks_old =
             |listener: &&Listener| listener.tls.as_ref().is_some_and(|tls| tls.min_version == TlsVersion::Tls1_0);
-        if is_old && !listeners.is_empty() && !listeners.iter().any(|listener| speaks_old(listener)) {
+        if is_old && !listeners.is_empty() && !listeners.iter().any(speaks_old) {
             let finding = Finding::new("no listener speaks TLS 1.0, and SPA phones speak nothing else");
             let keys = ["tls", "min_version"];
             findings.report(view.deployment.in_configuration(finding, listeners.first().copied(), &keys));
