@@ -88,6 +88,7 @@ pub struct DeviceView<'d> {
     /// Whose phone it is, of those that the program knows more of than its pack tells.
     pub maker: Option<Maker>,
     cisco: OnceCell<Option<CiscoPhone>>,
+    parameters: OnceCell<Parameters>,
 }
 
 impl Profile {
@@ -180,8 +181,8 @@ impl<'d> Deployment<'d> {
             places.push(index);
             files.push(FileView { entry, path, same_as, outcome });
         }
-        let (maker, cisco) = (Maker::of(&model.name), OnceCell::new());
-        Some(DeviceView { deployment: self, device, pack, model, settings, files, maker, cisco })
+        let (maker, cisco, parameters) = (Maker::of(&model.name), OnceCell::new(), OnceCell::new());
+        Some(DeviceView { deployment: self, device, pack, model, settings, files, maker, cisco, parameters })
     }
 
     /// A finding at a key of the configuration: `["tls", "certificate"]` of a listener, or of the file's top. What a
@@ -246,12 +247,11 @@ fn public_files<'d>(config: &Config, generation: &'d Generation) -> Vec<PublicFi
 
 /// For each file the earlier one that is made by the same template and mapping, where neither asks which file it is.
 fn same_texts(pack: &Pack) -> Vec<Option<usize>> {
-    let asks = pack.templates.iter().any(|template| template.text.contains("file."))
-        || pack
-            .mappings
-            .values()
-            .flat_map(|mapping| mapping.families())
-            .any(|(_, expressions)| expressions.iter().any(|entry| entry.expression.contains("file.")));
+    let asks_which = |text: &str| ["file.name", "file.path", "file["].iter().any(|name| text.contains(name));
+    let mut expressions =
+        pack.mappings.values().flat_map(|mapping| mapping.families()).flat_map(|(_, expressions)| expressions.iter());
+    let asks = pack.templates.iter().any(|template| asks_which(&template.text))
+        || expressions.any(|entry| asks_which(&entry.expression));
     let alike = |file: &FileEntry, other: &FileEntry| match (&file.source, &other.source) {
         (Source::Template { template, mapping }, Source::Template { template: of_other, mapping: other_mapping }) => {
             template == of_other
@@ -291,9 +291,11 @@ impl<'d> DeviceView<'d> {
     }
 
     /// The parameters of the device's own profile, as an emulated phone holds them.
-    pub fn parameters(&self) -> Parameters {
-        let made = self.own().into_iter().flat_map(|(_, profile)| &profile.made);
-        made.map(|parameter| (parameter.name.to_string(), parameter.value.clone())).collect()
+    pub fn parameters(&self) -> &Parameters {
+        self.parameters.get_or_init(|| {
+            let made = self.own().into_iter().flat_map(|(_, profile)| &profile.made);
+            made.map(|parameter| (parameter.name.to_string(), parameter.value.clone())).collect()
+        })
     }
 
     /// A finding in the device's own file, as a whole: for what is missing.

@@ -21,6 +21,9 @@ rule! {
     pub struct DuplicateUser { seen: Mutex<HashMap<u64, Vec<Line>>> } = "duplicate-user", Warning;
 }
 
+/// How many places of one user are told: a whole fleet may have it.
+const PLACES: usize = 10;
+
 /// A line of a device, and where its user is set.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Line {
@@ -69,7 +72,7 @@ impl Rule for DuplicateUser {
             }
             // The first one may be as it should; it is told of with the others.
             lines.dedup_by_key(|line| (line.source.clone(), line.line));
-            for line in lines {
+            for line in lines.into_iter().take(PLACES) {
                 let origin = Origin { source: line.source.clone(), line: line.line };
                 let message = format!("{} devices register this user at the same proxy", devices.len());
                 let finding = Finding::new(message).at(&origin).key(format!("lines.{}.user", line.n));

@@ -34,14 +34,14 @@ impl Rule for LockOut {
         match view.maker {
             Some(Maker::Cisco) => cisco(view, findings),
             Some(Maker::Aastra) => {
-                let Some(aastra::Base::Http(base)) = aastra::base(&view.parameters()) else { return };
+                let Some(aastra::Base::Http(base)) = aastra::base(view.parameters()) else { return };
                 let names = ["http server", "https server", "http path", "https path"];
                 place(view, &format!("{base}/{}.cfg", view.device.mac.upper()), &names, findings);
             }
             Some(Maker::Grandstream) => {
                 let scheme = view.settings.text("provisioning.url").and_then(|url| url.split("://").next());
                 let Some(grandstream::Base::Http(base)) =
-                    grandstream::base(&view.parameters(), scheme.unwrap_or("https"))
+                    grandstream::base(view.parameters(), scheme.unwrap_or("https"))
                 else {
                     return;
                 };

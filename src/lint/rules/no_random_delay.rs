@@ -38,7 +38,7 @@ impl Rule for NoRandomDelay {
                 }
             }
             Some(Maker::Aastra) => {
-                let schedule = aastra::Schedule::of(&view.parameters());
+                let schedule = aastra::Schedule::of(view.parameters());
                 if schedule.mode == aastra::Mode::Never || schedule.max_delay > 0 {
                     return;
                 }

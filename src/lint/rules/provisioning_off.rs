@@ -40,7 +40,7 @@ impl Rule for ProvisioningOff {
                     (false, true) => return,
                 }
             }
-            Some(Maker::Aastra) if aastra::Schedule::of(&view.parameters()).mode == aastra::Mode::Never => {
+            Some(Maker::Aastra) if aastra::Schedule::of(view.parameters()).mode == aastra::Mode::Never => {
                 &["auto resync mode"]
             }
             Some(Maker::Grandstream) => {
@@ -52,7 +52,7 @@ impl Rule for ProvisioningOff {
                     firmware: "1.0".to_owned(),
                     has_certificate: true,
                 };
-                let schedule = grandstream::Schedule::of(&identity, &view.parameters());
+                let schedule = grandstream::Schedule::of(&identity, view.parameters());
                 if schedule.check != grandstream::Check::Never {
                     return;
                 }

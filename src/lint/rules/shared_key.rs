@@ -24,6 +24,9 @@ rule! {
     pub struct SharedKey { seen: Mutex<BTreeMap<[u8; 32], Places>> } = "shared-key", Warning;
 }
 
+/// How many places of one key are told: a whole fleet may have it.
+const PLACES: usize = 10;
+
 /// Which devices have the key from where.
 type Places = BTreeMap<(Arc<Path>, u32), Vec<MacAddr>>;
 
@@ -52,15 +55,15 @@ impl Rule for SharedKey {
     fn finish(&self, _: &Deployment<'_>, findings: &mut Findings) {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         for places in seen.values() {
-            let count: usize = places.values().map(Vec::len).sum();
-            if count < 2 {
+            let mut all: Vec<MacAddr> = places.values().flatten().copied().collect();
+            if all.len() < 2 {
                 continue;
             }
-            for ((source, line), devices) in places {
-                let mut devices = devices.clone();
-                devices.sort_unstable();
+            all.sort_unstable();
+            for (source, line) in places.keys().take(PLACES) {
+                let devices = all.clone();
                 let origin = Origin { source: source.clone(), line: *line };
-                let finding = Finding::new(format!("{count} devices have this delivery key"));
+                let finding = Finding::new(format!("{} devices have this delivery key", all.len()));
                 findings.report(finding.at(&origin).key("delivery.key").mark(Mark::Value).devices(devices));
             }
         }
