@@ -26,7 +26,10 @@ fn deployment(device: &str) -> tempfile::TempDir {
         "resyncd.toml",
         &format!("templates = {templates:?}\n[[listener]]\nname = \"http\"\naddress = \"127.0.0.1:0\"\n"),
     );
-    write("profiles/defaults.toml", "[provisioning]\nurl = \"https://prov.example\"\n");
+    write(
+        "profiles/defaults.toml",
+        "[provisioning]\nurl = \"https://prov.example\"\n[access]\nnetworks = [\"192.0.2.0/24\"]\n",
+    );
     write("profiles/devices/a b/000e08000001.toml", device);
     folder
 }

@@ -12,8 +12,8 @@ rule! {
     ///
     /// # How to mend it
     ///
-    /// Leave the parameter out (`unset = ["params.NAME"]`). Where emptying it is what you want, say so in a comment:
-    /// `# resyncd: allow(empty-value) reason`.
+    /// Leave the parameter out: an expression that renders nothing does so, and a template writes only what is in the list.
+    /// Where emptying it is what you want, `[params] NAME = ""` says it; that is told of as a note.
     pub struct EmptyValue = "empty-value", Warning;
 }
 
@@ -27,7 +27,8 @@ impl Rule for EmptyValue {
             let is_mapped = matches!(file.entry.source, Source::Template { mapping: Some(_), .. });
             for parameter in profile.parameters(view.pack).filter(|parameter| parameter.is_empty && is_mapped) {
                 let message = format!("{} is written empty", parameter.name);
-                findings.report(view.at_parameter(message, file, &parameter));
+                let finding = view.at_parameter(message, file, &parameter);
+                findings.report(if super::is_params(&parameter) { finding.note() } else { finding });
             }
         }
     }
