@@ -2,6 +2,7 @@
 //! written is the command line's matter.
 
 mod rendering;
+pub mod values;
 
 use std::path::Path;
 use std::sync::Arc;
