@@ -2,7 +2,7 @@
 
 use super::view::Profile;
 use crate::model::Serial;
-use crate::phone::cisco::macros::{self, Reference, Token, tokens};
+use crate::phone::cisco::macros;
 use crate::phone::cisco::rule::{Kind, Rule, RuleError};
 use crate::phone::cisco::target::{Location, Target};
 use crate::phone::cisco::{self, Emulation, Now, View};
@@ -29,14 +29,6 @@ pub fn kind_of(name: &str) -> Option<Kind> {
         "Custom_CA_Rule" => Some(Kind::Profile),
         _ => name.starts_with("Profile_Rule").then_some(Kind::Profile),
     }
-}
-
-/// The macros of a text that no phone knows: it would leave them as they are written.
-pub fn unknown_macros(text: &str) -> impl Iterator<Item = Reference<'_>> {
-    tokens(text).filter_map(|token| match token {
-        Token::Reference(reference) if reference.variable.is_none() => Some(reference),
-        _ => None,
-    })
 }
 
 impl CiscoPhone {
@@ -72,11 +64,6 @@ impl CiscoPhone {
     fn view(&self) -> View<'_> {
         let now = Now { unix: 1_800_000_000, utc_offset: 0 };
         View { phone: &self.phone, state: &self.state, now, provisioning_state: 1, location: None, error: "" }
-    }
-
-    /// A message or a condition with its macros expanded.
-    pub fn expand(&self, text: &str) -> String {
-        macros::expand(text, &self.view())
     }
 
     /// A rule as the phone reads it.

@@ -17,6 +17,7 @@ mod rules;
 mod run;
 mod served;
 mod spans;
+pub mod values;
 mod view;
 mod written;
 

@@ -318,7 +318,18 @@ impl<'d> DeviceView<'d> {
         file: &FileView<'_>,
         parameter: &ParameterView<'_>,
     ) -> Finding {
-        let finding = Finding::new(message).rendered(&file.path, Some(parameter.line));
+        self.at_marked_parameter(message, file, parameter, Mark::Line)
+    }
+
+    /// The same with a part of the value marked; the mark is kept where the operator wrote the value as it is.
+    pub fn at_marked_parameter(
+        &self,
+        message: impl Into<String>,
+        file: &FileView<'_>,
+        parameter: &ParameterView<'_>,
+        mark: Mark,
+    ) -> Finding {
+        let finding = Finding::new(message).rendered(&file.path, Some(parameter.line)).mark(mark);
         let (settings, family) = (Some(self.settings), self.model.family.as_str());
         super::provenance::place(finding, self.pack, family, file.entry, parameter, settings)
     }

@@ -27,6 +27,7 @@ mod unknown_parameter;
 mod unread_setting;
 mod unused_layer;
 mod unused_template;
+mod value_type;
 mod weak_key;
 
 pub use emulation::Emulation;
@@ -66,6 +67,7 @@ pub fn all() -> Vec<Box<dyn Rule>> {
         Box::<unread_setting::UnreadSetting>::default(),
         Box::<unused_layer::UnusedLayer>::default(),
         Box::<unused_template::UnusedTemplate>::default(),
+        Box::<value_type::ValueType>::default(),
         Box::<weak_key::WeakKey>::default(),
     ]
 }
