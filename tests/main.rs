@@ -25,3 +25,4 @@ mod state;
 mod support;
 mod swarm;
 mod tls;
+mod values;

@@ -9,7 +9,7 @@ use crate::phone::cisco::condition::{Condition, ConditionError};
 pub(super) fn condition(dialect: Dialect, value: &str) -> Result<(), Wrong> {
     unknown(value)?;
     let mut wrong = None;
-    for expanded in Expanded::readings(dialect, value) {
+    for expanded in Expanded::readings(dialect, value, true) {
         match Condition::parse(&expanded.text) {
             Ok(_) => return Ok(()),
             Err(error) => wrong = wrong.or_else(|| Some(of_condition(&error, &expanded))),

@@ -7,12 +7,21 @@ use crate::packs::Dialect;
 pub(super) fn dial_plan(dialect: Dialect, value: &str) -> Result<(), Wrong> {
     match dialect {
         Dialect::CiscoMpp | Dialect::CiscoSpa => cisco(value),
-        Dialect::Aastra => characters(value, "0123456789xX*#+[]-|;,^().!tT ").and_then(|()| balanced(value)),
+        Dialect::Aastra => aastra(value),
         Dialect::Grandstream => {
             characters(value, "0123456789xX*#+{}[]<>=-|^.,!TtABCDabcd\\()@:;?&_~% ").and_then(|()| balanced(value))
         }
         Dialect::Unknown => balanced(value),
     }
+}
+
+/// Mitel's and Aastra's guides write it in double quotes, and without.
+fn aastra(value: &str) -> Result<(), Wrong> {
+    let (offset, plan) = match value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
+        Some(plan) => (1, plan),
+        None => (0, value),
+    };
+    characters(plan, "0123456789xX*#+[]-|;,^().!tT ").and_then(|()| balanced(plan)).map_err(|wrong| wrong.moved(offset))
 }
 
 fn characters(value: &str, known: &str) -> Result<(), Wrong> {

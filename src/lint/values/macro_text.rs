@@ -75,7 +75,7 @@ enum Operand {
 impl Expanded {
     /// The ways in which a value may read. What general purpose parameters hold is the operator's: they are taken to be
     /// what fits their place, and where that is a comparison, each kind of operand is tried.
-    pub(super) fn readings(dialect: Dialect, value: &str) -> impl Iterator<Item = Self> {
+    pub(super) fn readings(dialect: Dialect, value: &str, condition: bool) -> impl Iterator<Item = Self> {
         let general = tokens(value).any(|token| {
             matches!(
                 token,
@@ -84,12 +84,13 @@ impl Expanded {
         });
         let kinds: &[Operand] =
             if general { &[Operand::Integer, Operand::Version, Operand::Load] } else { &[Operand::Integer] };
-        kinds.iter().map(move |operand| Self::of(dialect, value, *operand))
+        kinds.iter().map(move |operand| Self::of(dialect, value, *operand, condition))
     }
 
-    fn of(dialect: Dialect, value: &str, operand: Operand) -> Self {
+    fn of(dialect: Dialect, value: &str, operand: Operand, condition: bool) -> Self {
         let mut expanded = Self { text: String::with_capacity(value.len()), parts: Vec::new() };
-        let mut place = Place::default();
+        // A trigger is a condition without the parentheses.
+        let mut place = Place { parentheses: usize::from(condition), ..Place::default() };
         let mut at = 0;
         for token in tokens(value) {
             let (length, same) = match token {

@@ -19,7 +19,7 @@ pub(super) fn rule(dialect: Dialect, parameter: &Parameter, value: &str) -> Resu
         _ => Kind::Profile,
     };
     let mut wrong = None;
-    for expanded in Expanded::readings(dialect, value) {
+    for expanded in Expanded::readings(dialect, value, false) {
         match Rule::parse(&expanded.text, kind) {
             Ok(rule) => {
                 let Some(at) = rule.unreachable() else { return Ok(()) };
