@@ -1,5 +1,6 @@
-//! Dial plans. Cisco's (guide: "DialPlanScript"; the phones' and the SPA adapters' administration guides, "Dial Plan" ),
-//! Aastra's (`sip dial plan`) and Grandstream's (`{ x+ | *x+ }`) have brackets in common, and little else.
+//! Dial plans. Cisco's (guide: "DialPlanScript", which names it and shows two), Aastra's (`sip dial plan`) and
+//! Grandstream's (`{ x+ | *x+ }`) have brackets in common, and little else. No guide at hand has a whole grammar: what goes
+//! beyond their samples, timers and their limit of 64 seconds among it, is common practice, and may have to be widened.
 
 use super::{Quoted, Wrong};
 use crate::packs::Dialect;
