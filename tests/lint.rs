@@ -1,9 +1,11 @@
 //! What `resyncd check` finds, and that it finds it where the operator has to look.
 //!
-//! A case is a folder dropped into tests/golden/lint/, named after the rule, or after the rule, `+` and what is special about
-//! it. In it lie `found/`, a whole deployment with the mistake in it, and `mended/`, the files of it that are different
-//! once it is mended (an empty one takes a file away); `expected` has a line for each place, `FILE:LINE severity`, of what the rule finds in `found`. In
-//! mended the rule finds nothing. A case has the pack cisco-mpp, or those that its file `packs` names, or packs of its own. `RESYNCD_BLESS=1 cargo test` writes `expected`.
+//! A case is a folder dropped into tests/golden/lint/, named after the rule, or after the rule, `+` and what is
+//! special about it. In it lie `found/`, a whole deployment with the mistake in it, and `mended/`, the files of it
+//! that are different once it is mended (an empty one takes a file away); `expected` has a line for each place,
+//! `FILE:LINE severity`, of what the rule finds in `found`. In mended the rule finds nothing. A case has the pack
+//! cisco-mpp, or those that its file `packs` names, or packs of its own. `RESYNCD_BLESS=1 cargo test` writes
+//! `expected`.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -28,7 +30,8 @@ fn cases() -> Vec<(PathBuf, String)> {
     cases.into_iter().map(|folder| (folder.clone(), rule(&folder))).collect()
 }
 
-/// A deployment of these folders, each laid over the ones before. A pack takes a while to load, so none is there in vain.
+/// A deployment of these folders, each laid over the ones before. A pack takes a while to load, so none is there in
+/// vain.
 fn laid(folders: &[&Path]) -> tempfile::TempDir {
     let whole = tempfile::tempdir().unwrap();
     for folder in [&*base()].iter().chain(folders) {

@@ -1,5 +1,5 @@
-//! Findings brought together: levels applied, those that a comment allows left out, the same ones of many devices told once.
-//! Memory stays bounded however many devices have something wrong with them.
+//! Findings brought together: levels applied, those that a comment allows left out, the same ones of many devices
+//! told once. Memory stays bounded however many devices have something wrong with them.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};

@@ -15,9 +15,9 @@ rule! {
     ///
     /// # How to mend it
     ///
-    /// Put a new certificate in its place; the running server takes it at the next reload. `lint.certificate_expiry` says how long
-    /// before the end this begins to be told. Roots of makers do expire: `allow_expired = true` takes their phones all the
-    /// same, and is told of as a note here.
+    /// Put a new certificate in its place; the running server takes it at the next reload. `lint.certificate_expiry`
+    /// says how long before the end this begins to be told. Roots of makers do expire: `allow_expired = true` takes
+    /// their phones all the same, and is told of as a note here.
     pub struct CertificateExpiry = "certificate-expiry", Error;
 }
 

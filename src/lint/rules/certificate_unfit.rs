@@ -18,9 +18,9 @@ rule! {
     ///
     /// # How to mend it
     ///
-    /// A certificate for phones has an RSA key of 2048 to 4096 bits, signed with SHA-256, the host name of `provisioning.url` as CN and
-    /// among its alternative names, and its intermediates behind it. SPA phones of older firmware speak TLS 1.0 only: give them a listener of their
-    /// own with `min_version = "1.0"` and `legacy = true`.
+    /// A certificate for phones has an RSA key of 2048 to 4096 bits, signed with SHA-256, the host name of
+    /// `provisioning.url` as CN and among its alternative names, and its intermediates behind it. SPA phones of older
+    /// firmware speak TLS 1.0 only: give them a listener of their own with `min_version = "1.0"` and `legacy = true`.
     pub struct CertificateUnfit { names: OnceLock<Option<BTreeSet<String>>> } = "certificate-unfit", Warning;
 }
 

@@ -20,8 +20,8 @@ rule! {
     ///
     /// # How to mend it
     ///
-    /// Remove the setting, or say it in the phone's own words in `[params]`; `resyncd explain MAC PARAMETER` tells what a
-    /// parameter is made of.
+    /// Remove the setting, or say it in the phone's own words in `[params]`; `resyncd explain MAC PARAMETER` tells
+    /// what a parameter is made of.
     ///
     /// A setting that several devices share is told of only if none of their packs reads it.
     pub struct UnreadSetting {
