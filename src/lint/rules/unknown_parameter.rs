@@ -64,7 +64,8 @@ struct Told {
 impl Told {
     fn finish(&self, finding: Finding) -> Finding {
         let finding = finding.mark(Mark::Name);
-        Finding { help: self.help.clone(), is_note: self.is_note, ..finding }
+        let finding = if self.is_note { finding.note() } else { finding };
+        Finding { help: self.help.clone(), ..finding }
     }
 }
 
