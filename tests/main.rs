@@ -30,3 +30,4 @@ mod state;
 mod support;
 mod swarm;
 mod tls;
+mod values;
