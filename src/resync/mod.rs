@@ -9,6 +9,6 @@ mod target;
 
 pub use generation::{Generation, delivery_of};
 pub use pipeline::Pipeline;
-pub use profiles::{Device, Group, Profiles};
+pub use profiles::{Device, Group, GroupId, Profiles};
 pub use request::{Answer, ClientCertificate, Connection, Request, TlsSession};
 pub use target::path_of;
