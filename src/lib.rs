@@ -6,6 +6,7 @@
 pub mod cli;
 pub mod config;
 pub mod delivery;
+pub mod diff;
 pub mod document;
 pub mod events;
 pub mod http;

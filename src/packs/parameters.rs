@@ -74,6 +74,39 @@ impl FromStr for Type {
     }
 }
 
+/// What a phone does about a changed value, beside taking it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Effect {
+    /// It starts anew: no calls meanwhile.
+    Reboot,
+    /// It registers again, at the same server or another.
+    Register,
+    /// It asks for its files elsewhere or at other times: a mistake here can't be mended from afar.
+    Resync,
+}
+
+impl Effect {
+    pub const ALL: [Self; 3] = [Self::Reboot, Self::Register, Self::Resync];
+
+    /// As parameters.toml has it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Reboot => "reboot",
+            Self::Register => "re-register",
+            Self::Resync => "resync",
+        }
+    }
+}
+
+impl FromStr for Effect {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let found = Self::ALL.into_iter().find(|effect| effect.word() == text);
+        found.ok_or_else(|| format!("\"{text}\" is no effect: it is reboot, re-register or resync"))
+    }
+}
+
 /// How a Bool is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BoolWords {
@@ -96,6 +129,8 @@ pub struct Parameter {
     /// The access that is written for it.
     pub access: Option<Arc<str>>,
     pub secret: bool,
+    /// What a change makes the phone do; none where nothing, or where it isn't known.
+    pub effect: Option<Effect>,
     pub bool_words: Option<BoolWords>,
     /// Models or families that have it; empty: all.
     pub models: Vec<String>,
@@ -255,6 +290,7 @@ fn parameter(entry: Reader<'_>, name: &str, access_words: &[Arc<str>], models: &
         default: entry.text("default"),
         access: access.map(Into::into),
         secret: entry.boolean("secret").unwrap_or(false),
+        effect: entry.parsed::<Effect>("effect"),
         bool_words: bool_words(&entry),
         models: limited,
         line: entry.line(),
