@@ -17,6 +17,7 @@ pub mod packs;
 pub mod phone;
 pub mod render;
 pub mod resync;
+pub mod revision;
 pub mod server;
 pub mod settings;
 pub mod store;

@@ -1,25 +1,32 @@
-//! What changes for the phones between two generations, told by parameter and not by line. No I/O: both generations are
-//! loaded already, and no secret that stands in an environment or a file is fetched.
+//! What changes for the phones between two generations, told by parameter and not by line. Both generations are loaded
+//! already; nothing is read but the static files under `profiles/files/`, and no secret that stands in an environment
+//! or a file is fetched.
 //!
 //! Secrets are replaced by tokens ([`seal`]) before anything is rendered, so that a changed one is seen wherever a
-//! template puts it; what is shown comes from a second rendering, in which they are masked.
+//! template puts it; in what is shown, tokens are masked.
 
+mod cause;
+mod change;
 mod device;
+mod everyone;
+mod file;
 mod group;
 mod lines;
 mod seal;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::Arc;
 
 use rayon::prelude::*;
 
-pub use self::group::Group;
+pub use self::change::{Kind, Source, Subject};
+pub use self::group::{Common, Group, Told};
+use self::group::{Found, Who};
 use self::seal::Sealer;
-use crate::model::MacAddr;
+use crate::model::{MacAddr, lexical};
 use crate::packs::Effect;
 use crate::resync::Generation;
+use crate::revision::{Deployment, Loaded};
 
 /// One of the two generations, and where it was loaded from.
 #[derive(Debug, Clone, Copy)]
@@ -32,61 +39,41 @@ pub struct Side<'s> {
     pub root: Option<&'s Path>,
 }
 
-impl Side<'_> {
+impl<'s> Side<'s> {
+    /// A deployment, loaded.
+    pub fn of(deployment: &'s Deployment, loaded: &'s Loaded) -> Self {
+        Self {
+            generation: &loaded.generation,
+            templates: &loaded.config.templates,
+            profiles: &loaded.config.profiles,
+            root: deployment.root(),
+        }
+    }
+
     /// A message without the folder that the generation happened to be loaded from.
-    fn rooted(&self, message: &str) -> String {
+    pub fn rooted(&self, message: &str) -> String {
         match self.root {
             Some(root) => message.replace(&format!("{}/", root.display()), ""),
             None => message.to_owned(),
         }
     }
-}
 
-/// What became of a device.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kind {
-    Changed,
-    Added,
-    Removed,
-    /// The old or the new file can't be made, and so not be compared.
-    Unrendered,
-}
-
-impl Kind {
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Changed => "changed",
-            Self::Added => "added",
-            Self::Removed => "removed",
-            Self::Unrendered => "unrendered",
-        }
+    /// A file as messages name it.
+    fn named(&self, path: &Path) -> String {
+        let path = lexical(path);
+        let within = self.root.and_then(|root| path.strip_prefix(lexical(root)).ok());
+        within.unwrap_or(&path).display().to_string()
     }
-}
 
-/// One parameter, setting or line that is another now. Holds no secret.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Change {
-    /// The phone's own name of it, or the dotted name of a setting; none for a line of a text.
-    pub parameter: Option<Arc<str>>,
-    /// None: it wasn't there.
-    pub old: Option<String>,
-    /// None: it is there no more.
-    pub new: Option<String>,
-    /// Whether it is a secret, or holds one: the values are masked, and may look the same.
-    pub secret: bool,
-    pub effect: Option<Effect>,
-}
-
-impl Change {
-    fn setting(name: impl Into<Arc<str>>, old: Option<String>, new: Option<String>) -> Self {
-        Self { parameter: Some(name.into()), old, new, secret: false, effect: None }
+    fn file(&self, path: &Path) -> Source {
+        Source::File(self.named(path).into())
     }
 }
 
 /// Everything that changes between two generations.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Report {
-    /// The largest first.
+    /// Trouble first, then what concerns most devices.
     pub groups: Vec<Group>,
     /// How many devices both sides have together.
     pub devices: usize,
@@ -100,7 +87,12 @@ impl Report {
 
     /// How many devices a change has this effect on.
     pub fn count_of(&self, effect: Effect) -> usize {
-        self.distinct(|group| group.changes.iter().any(|change| change.effect == Some(effect)))
+        self.distinct(|group| group.effects().has(effect))
+    }
+
+    /// How many devices change at all.
+    pub fn concerned(&self) -> usize {
+        self.distinct(|_| true)
     }
 
     fn distinct(&self, is_meant: impl Fn(&Group) -> bool) -> usize {
@@ -109,28 +101,37 @@ impl Report {
     }
 }
 
-/// Compares two generations. `limit` is the largest profile, in bytes.
+/// Compares two generations, or what they mean for one device. `limit` is the largest profile, in bytes.
 ///
 /// # Errors
 /// If the operating system gives no random bytes.
-pub fn compare(old: Side<'_>, new: Side<'_>, limit: usize) -> Result<Report, getrandom::Error> {
+pub fn compare(old: Side<'_>, new: Side<'_>, limit: usize, only: Option<MacAddr>) -> Result<Report, getrandom::Error> {
     let sealer = Sealer::new()?;
     let comparing = device::Comparing { old, new, sealer: &sealer, limit };
     let profiles = [&old.generation.profiles, &new.generation.profiles];
-    let macs: BTreeSet<MacAddr> =
-        profiles.iter().flat_map(|profiles| profiles.devices()).map(|device| device.mac).collect();
+    let macs: BTreeSet<MacAddr> = match only {
+        Some(mac) => BTreeSet::from([mac]),
+        None => profiles.iter().flat_map(|profiles| profiles.devices()).map(|device| device.mac).collect(),
+    };
     let macs: Vec<MacAddr> = macs.into_iter().collect();
-    let found = macs
+    let mut found = macs
         .par_iter()
-        .fold(HashMap::new, |mut found, mac| {
-            for what in comparing.device(*mac) {
-                group::put(&mut found, what, *mac);
-            }
+        .fold(Found::default, |mut found, mac| {
+            found.put(&Who::Device(*mac), comparing.device(*mac));
             found
         })
-        .reduce(HashMap::new, group::merge);
-    let mut groups = group::of_devices(found);
-    groups.extend(comparing.for_anyone());
-    group::sort(&mut groups);
+        .reduce(Found::default, Found::join);
+    if only.is_none() {
+        comparing.for_anyone(&mut found);
+        comparing.static_files(&mut found);
+    }
+    let mut groups = found.into_groups();
+    for group in groups.iter_mut().filter(|group| group.own) {
+        // Whose own file it is can be said of one device only.
+        if let [mac] = group.devices.as_slice() {
+            let find = |side: &Side<'_>| Some(side.named(&side.generation.profiles.device(*mac)?.layer.source));
+            group.source = find(&new).or_else(|| find(&old)).map(Into::into);
+        }
+    }
     Ok(Report { groups, devices: macs.len() })
 }
