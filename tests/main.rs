@@ -11,6 +11,7 @@ mod attacks;
 mod cert;
 mod config;
 mod delivery;
+mod diff;
 mod docs;
 mod events;
 mod examples;
