@@ -1,7 +1,7 @@
 //! `resyncd diff` as its users run it.
 //!
-//! A case is a folder dropped into tests/golden/diff/: `old/` and `new/`, each laid over the packs and a configuration,
-//! and `human`, `json` and `markdown`, what `resyncd diff old new` prints. `RESYNCD_BLESS=1 cargo test diff::` writes them.
+//! A case is a folder dropped into tests/golden/diff/: `packs`, the names of those it needs, `old/` and `new/`, each laid over
+//! these and a configuration, and `human`, `json` and `markdown`, what `resyncd diff old new` prints. `RESYNCD_BLESS=1 cargo test diff::` writes them.
 
 use std::fs;
 use std::path::Path;
@@ -12,17 +12,18 @@ use serde_json::Value;
 use crate::support::deployment::{Deployment, copy};
 use crate::support::{is_blessing, program, resyncd, root, run};
 
-const CONFIG: &str = "templates = \"templates\"\nprofiles = \"profiles\"\n\n[[listener]]\nname = \"http\"\naddress = \"127.0.0.1:0\"\n";
+const CONFIG: &str =
+    "templates = \"templates\"\nprofiles = \"profiles\"\n\n[[listener]]\nname = \"http\"\naddress = \"127.0.0.1:0\"\n";
 
 /// A folder with `old/` and `new/` of a case.
 fn sides(case: &Path) -> Deployment {
     let deployment = Deployment::nowhere();
     for side in ["old", "new"] {
         deployment.write(&format!("{side}/resyncd.toml"), CONFIG);
-        for pack in ["cisco-mpp", "aastra"] {
-            copy(&root().join("templates").join(pack), &deployment.path(&format!("{side}/templates/{pack}")));
+        for pack in fs::read_to_string(case.join("packs")).unwrap().split_whitespace() {
+            let from = root().join(if pack == "tiny" { "tests/golden/tiny/templates" } else { "templates" });
+            copy(&from.join(pack), &deployment.path(&format!("{side}/templates/{pack}")));
         }
-        copy(&root().join("tests/golden/tiny/templates"), &deployment.path(&format!("{side}/templates")));
         copy(&case.join(side), &deployment.path(side));
     }
     deployment
@@ -171,7 +172,10 @@ fn what_is_no_revision_is_refused_with_what_to_do() {
         stderr(&output)
     };
     let unknown = refused(&["v9"]);
-    assert!(unknown.contains("\"v9\" is no folder with resyncd.toml") && unknown.contains("fetch-depth: 0"), "{unknown}");
+    assert!(
+        unknown.contains("\"v9\" is no folder with resyncd.toml") && unknown.contains("fetch-depth: 0"),
+        "{unknown}"
+    );
     for name in ["--output=owned", "-x", "--all"] {
         let message = refused(&["--", name]);
         assert!(message.contains("none begins with \"-\""), "{message}");
@@ -212,7 +216,8 @@ fn without_git_or_a_repository_the_message_says_so() {
 
     let elsewhere = Deployment::nowhere();
     elsewhere.write("resyncd.toml", CONFIG);
-    let output = run(resyncd().current_dir(elsewhere.path("")).args(["diff", "HEAD"]).env("GIT_CEILING_DIRECTORIES", "/"));
+    let output =
+        run(resyncd().current_dir(elsewhere.path("")).args(["diff", "HEAD"]).env("GIT_CEILING_DIRECTORIES", "/"));
     assert!(stderr(&output).contains("is in no git repository"), "{}", stderr(&output));
 }
 

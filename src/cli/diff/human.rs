@@ -2,8 +2,8 @@
 
 use std::io::{self, Write};
 
-use super::{headline, origin, shown, subject, summary, whom};
-use crate::diff::{Common, Kind, Report, Section};
+use super::{BESIDE, headline, origin, shown, subject, summary, whom};
+use crate::diff::{Common, Kind, Report, Section, Subject};
 use crate::model::{Escaped, MacAddr};
 
 /// Writes to a terminal or a file.
@@ -63,9 +63,9 @@ impl Writing<'_> {
                 (true, true) => {}
                 (true, false) => writeln!(self.out, "  {}", Escaped(&files))?,
                 (false, _) => {
-                    let joint = if files.is_empty() { "" } else { ": " };
+                    let files = if files.is_empty() { BESIDE } else { &files };
                     let whom = whom(group.devices.len(), group.models.len());
-                    writeln!(self.out, "  {}{joint}{whom}{named}", Escaped(&files))?;
+                    writeln!(self.out, "  {}: {whom}{named}", Escaped(files))?;
                 }
             }
             if !group.models.is_empty() {
@@ -95,6 +95,7 @@ impl Writing<'_> {
     fn change(&mut self, change: &Common) -> io::Result<()> {
         let (old, new) = (shown(&change.old), shown(&change.new));
         let (sign, values) = match (old, new) {
+            (_, Some(new)) if change.subject == Subject::Failure => ("!", format!("  {new}")),
             (None, None) => ("~", String::new()),
             (None, Some(new)) => ("+", format!("  {new}")),
             (Some(old), None) => ("-", format!("  {old}")),

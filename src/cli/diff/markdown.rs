@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use super::{headline, meaning, origin, phones, shown, subject, summary, thousands, whom};
+use super::{BESIDE, headline, meaning, origin, phones, shown, subject, summary, thousands, whom};
 use crate::diff::{Common, Group, Kind, Report, Section};
 use crate::model::Escaped;
 use crate::packs::Effect;
@@ -108,16 +108,9 @@ fn entry(section: &Section<'_>, shown: usize) -> String {
 fn table(group: &Group, shown: usize) -> String {
     let mut text = String::new();
     let list = |items: Vec<String>| items.iter().map(|item| code(item)).collect::<Vec<_>>().join(", ");
-    let _ = writeln!(
-        text,
-        "{}{}\n",
-        list(group.files.iter().map(ToString::to_string).collect()),
-        if group.files.is_empty() {
-            whom(group.devices.len(), group.models.len())
-        } else {
-            format!(": {}", whom(group.devices.len(), group.models.len()))
-        }
-    );
+    let files = list(group.files.iter().map(ToString::to_string).collect());
+    let files = if files.is_empty() { BESIDE.to_owned() } else { files };
+    let _ = writeln!(text, "{files}: {}\n", whom(group.devices.len(), group.models.len()));
     text.push_str("| | old | new | effect | set by |\n| --- | --- | --- | --- | --- |\n");
     let mut rows = 0;
     for change in group.changes.iter().take(ROWS) {

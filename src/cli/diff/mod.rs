@@ -47,6 +47,9 @@ enum Format {
     Markdown,
 }
 
+/// Changes that are in no file: how the files are served.
+const BESIDE: &str = "beside the files";
+
 /// How many phones of an entry are named without --devices.
 const FIRST: usize = 3;
 
