@@ -13,6 +13,7 @@ mod check_formats;
 mod ci_example;
 mod config;
 mod delivery;
+mod diff;
 mod docs;
 mod events;
 mod examples;
