@@ -19,11 +19,12 @@ fn deployments() -> Vec<PathBuf> {
 }
 
 #[test]
-fn every_example_passes_the_check() {
+fn every_example_passes_the_check_without_a_warning() {
     for file in deployments() {
         let output = resyncd().arg("--config").arg(&file).args(["check", "--format", "json"]).output().unwrap();
-        let findings = String::from_utf8_lossy(&output.stdout);
-        assert!(output.status.success() && findings.trim() == "[]", "{}: {findings}", file.display());
+        let findings: Vec<serde_json::Value> = serde_json::from_slice(&output.stdout).unwrap();
+        let worse: Vec<_> = findings.iter().filter(|finding| finding["severity"] != "note").collect();
+        assert!(output.status.success() && worse.is_empty(), "{}: {worse:#?}", file.display());
     }
 }
 

@@ -15,6 +15,7 @@ mod docs;
 mod events;
 mod examples;
 mod fuzz;
+mod lint;
 mod packs;
 mod phone_cisco;
 mod phone_network;

@@ -26,6 +26,7 @@ use clap::{Parser, Subcommand};
 
 use crate::config::Config;
 use crate::document::Problems;
+use crate::lint;
 use crate::resync::Generation;
 
 /// The provisioning file server for SIP phones.
@@ -127,7 +128,10 @@ impl Cli {
 }
 
 fn configuration(file: &Path) -> Result<Config, Failure> {
-    Ok(Config::load(file)?)
+    let config = Config::load(file)?;
+    // Which rules there are is the check's to know; a misspelt one is refused by every command all the same.
+    lint::Levels::new(&config.lint)?;
+    Ok(config)
 }
 
 /// Packs and settings as they are on disk now.

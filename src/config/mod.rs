@@ -6,7 +6,8 @@ mod load;
 pub mod reference;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::document::Problem;
@@ -34,6 +35,7 @@ pub struct Config {
     pub events: Events,
     pub log: Log,
     pub folders: Vec<Folder>,
+    pub lint: Lint,
 }
 
 /// A socket that phones connect to.
@@ -179,4 +181,33 @@ pub struct Folder {
     /// Begins and ends with `/`.
     pub path: String,
     pub folder: PathBuf,
+}
+
+/// How the check judges.
+#[derive(Debug, Clone)]
+pub struct Lint {
+    /// What is written for rules. Which rules there are is the check's to know.
+    pub severity: Vec<RuleLevel>,
+    /// A certificate that expires sooner than this is told of.
+    pub certificate_expiry: Duration,
+}
+
+/// What a file says of one rule, and where.
+#[derive(Debug, Clone)]
+pub struct RuleLevel {
+    pub rule: String,
+    pub level: Level,
+    pub file: Arc<Path>,
+    /// Counted from 1.
+    pub line: u32,
+}
+
+/// How a rule's findings are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    /// Not at all.
+    Off,
+    Note,
+    Warning,
+    Error,
 }

@@ -46,6 +46,8 @@ pub enum Kind {
     Choice(&'static [&'static str]),
     /// A text, `{ env = "NAME" }` or `{ file = "PATH" }`.
     Secret,
+    /// A table of the check's rules, each with one of these words.
+    Rules(&'static [&'static str]),
 }
 
 /// What holds where a key isn't written.
@@ -66,7 +68,7 @@ pub struct Reserved {
     pub about: &'static str,
 }
 
-use Kind::{Bool, Choice, Integer, Path, Paths, Secret, Size, Text, Time, TimeOr};
+use Kind::{Bool, Choice, Integer, Path, Paths, Rules, Secret, Size, Text, Time, TimeOr};
 use Otherwise::{Nothing, Required, Value};
 
 const fn key(name: &'static str, kind: Kind, otherwise: Otherwise, about: &'static str) -> Key {
@@ -319,6 +321,26 @@ pub static FOLDER: Table = Table {
     ],
 };
 
+pub static LINT: Table = Table {
+    name: "lint",
+    heading: "[lint]",
+    about: "How `resyncd check` judges. docs/rules.md tells of every rule.",
+    keys: &[
+        key(
+            "severity",
+            Rules(&["off", "note", "warning", "error"]),
+            Nothing("each rule's own"),
+            "What a rule's findings are: `severity = { \"unknown-parameter\" = \"warning\" }`. An error makes the check fail. In one place only, a finding is allowed by a comment: `# resyncd: allow(RULE) reason` in its line, or on a line of its own before it. No variable overrides this key.",
+        ),
+        key(
+            "certificate_expiry",
+            Time(Duration::ZERO, DAY.saturating_mul(3_650)),
+            Value("30d"),
+            "A certificate that expires sooner than this is a finding.",
+        ),
+    ],
+};
+
 /// All tables, in the order in which the docs tell of them.
 pub static TABLES: &[&Table] = &[
     &TOP,
@@ -333,6 +355,7 @@ pub static TABLES: &[&Table] = &[
     &EVENTS,
     &LOG,
     &FOLDER,
+    &LINT,
 ];
 
 /// Variables that override nothing, and are not refused.
@@ -415,6 +438,10 @@ impl fmt::Display for Kind {
                     };
                     write!(f, "{between}`{word}`")?;
                 }
+            }
+            Rules(words) => {
+                f.write_str("a table of rules, each ")?;
+                Choice(words).fmt(f)?;
             }
             Secret => f.write_str("a text, `{ env = \"NAME\" }` or `{ file = \"PATH\" }`")?,
         }

@@ -19,12 +19,14 @@ pub struct Problem {
     pub message: String,
     /// What to do about it, where that isn't plain from the message.
     pub help: Option<String>,
+    /// The name that the check tells it by, where it has one of its own.
+    pub rule: Option<&'static str>,
 }
 
 impl Problem {
     /// A problem of a file as a whole.
     pub fn file(file: impl Into<Arc<Path>>, message: impl Into<String>) -> Self {
-        Self { file: file.into(), line: None, key: None, message: message.into(), help: None }
+        Self { file: file.into(), line: None, key: None, message: message.into(), help: None, rule: None }
     }
 
     #[must_use]
@@ -36,6 +38,12 @@ impl Problem {
     #[must_use]
     pub fn key(mut self, key: impl Into<String>) -> Self {
         self.key = Some(key.into());
+        self
+    }
+
+    #[must_use]
+    pub fn rule(mut self, rule: &'static str) -> Self {
+        self.rule = Some(rule);
         self
     }
 

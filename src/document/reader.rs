@@ -67,6 +67,7 @@ impl<'d> Reader<'d> {
             key: Some(self.dotted(key)),
             message: message.into(),
             help: help.into(),
+            rule: None,
         });
     }
 
@@ -78,6 +79,7 @@ impl<'d> Reader<'d> {
             key: Some(self.prefix.clone()).filter(|prefix| !prefix.is_empty()),
             message: message.into(),
             help: help.into(),
+            rule: None,
         });
     }
 

@@ -1,59 +1,36 @@
-//! Lint: what is wrong with configuration, packs and settings, before a phone sees it. Findings are data; how they are
-//! written is the command line's matter.
+//! Lint: what is wrong with configuration, packs and settings, before a phone sees it.
+//!
+//! A rule is a file under `rules/`; its documentation stands on its type. What rules look at is made once for all of them
+//! ([`Deployment`], [`DeviceView`]), devices run side by side, and what many of them share is told once. Findings are
+//! data; how they are written is the command line's matter.
 
-mod rendering;
+mod allow;
+mod collect;
+mod comments;
+mod finding;
+mod levels;
+mod loading;
+mod provenance;
+mod rule;
+mod rules;
+mod run;
+mod spans;
+mod view;
+mod written;
 
-use std::path::Path;
-use std::sync::Arc;
+pub use collect::{FEW, Report};
+pub use finding::{Finding, Mark, Severity, Source};
+pub use levels::Levels;
+pub use rule::{About, Findings, Rule};
+pub use run::{Options, run};
+pub use view::{Deployment, DeviceView, FileView, ParameterView, Profile, PublicFile};
+pub use written::Written;
 
-use serde::Serialize;
-
-use crate::document::{Problem, Problems};
-use crate::model::MacAddr;
-
-pub use rendering::rendering;
-
-/// How bad a finding is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Severity {
-    Note,
-    Warning,
-    Error,
-}
-
-/// One thing that is wrong, and where.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Finding {
-    /// The rule's id, in kebab case.
-    pub rule: &'static str,
-    pub severity: Severity,
-    pub message: String,
-    pub file: Option<Arc<Path>>,
-    pub line: Option<u32>,
-    /// The dotted key.
-    pub key: Option<String>,
-    pub help: Option<String>,
-    /// The device whose file it is about.
-    pub device: Option<MacAddr>,
-}
-
-impl Finding {
-    fn of_problem(rule: &'static str, problem: Problem) -> Self {
-        Self {
-            rule,
-            severity: Severity::Error,
-            message: problem.message,
-            file: Some(problem.file),
-            line: problem.line,
-            key: problem.key,
-            help: problem.help,
-            device: None,
-        }
-    }
-}
-
-/// Findings of what could not be loaded at all. `rule` says what was being loaded.
-pub fn loading(rule: &'static str, problems: Problems) -> Vec<Finding> {
-    problems.into_iter().map(|problem| Finding::of_problem(rule, problem)).collect()
+/// What is told of every rule, by their ids: those that look at a deployment, at what can't be loaded, and at comments.
+pub fn abouts() -> Vec<&'static About> {
+    let mut abouts: Vec<&'static About> = rules::all().iter().map(|rule| rule.about()).collect();
+    abouts.extend(loading::ABOUTS);
+    abouts.extend(comments::ABOUTS);
+    abouts.sort_by_key(|about| about.id);
+    abouts
 }

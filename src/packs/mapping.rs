@@ -228,6 +228,7 @@ impl Building<'_> {
             key: Some(entry.pattern.clone()),
             message,
             help,
+            rule: None,
         });
     }
 

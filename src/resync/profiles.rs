@@ -27,6 +27,8 @@ use crate::settings::{Head, Layer, LayerKind, read_layer};
 pub struct Device {
     pub mac: MacAddr,
     pub model: ModelId,
+    /// The line of its file that says which model it is.
+    pub model_line: u32,
     pub group: Option<GroupId>,
     pub serial: Option<Serial>,
     /// Where the file says it.
@@ -92,6 +94,7 @@ impl Profiles {
             let message = format!("{} already has the file {}", device.mac, other.layer.source.display());
             problems.push(
                 Problem::file(device.layer.source, message)
+                    .rule("duplicate-mac")
                     .help("a MAC belongs to one device: remove one of the files"),
             );
             return;
@@ -103,7 +106,11 @@ impl Profiles {
             let message = format!("{serial} is already the serial number of {other}");
             let mut problem = Problem::file(device.layer.source.clone(), message).key("serial");
             problem.line = device.serial_line;
-            problems.push(problem.help("a serial number belongs to one device: take it out of one of the files"));
+            problems.push(
+                problem
+                    .rule("duplicate-serial")
+                    .help("a serial number belongs to one device: take it out of one of the files"),
+            );
         }
         self.devices.insert(device.mac, device);
     }
@@ -245,7 +252,8 @@ impl Loading<'_> {
                     format!("groups lie within each other in a ring: {}", files.join(" -> ")),
                 );
                 let line = parent.as_ref().map_or(1, |(_, line)| *line);
-                problems.push(problem.key("parent").line(line).help("take the parent out of one of them"));
+                let problem = problem.rule("group-cycle").key("parent").line(line);
+                problems.push(problem.help("take the parent out of one of them"));
             }
         }
         read.into_iter()
@@ -301,7 +309,16 @@ impl Loading<'_> {
         });
         match (mac, model) {
             (Ok(mac), Some(model)) if problems.is_empty() => {
-                Ok(Device { mac, model, group, serial, serial_line: head.serial.map(|(_, line)| line), layer })
+                let model_line = head.model.map_or(1, |(_, line)| line);
+                Ok(Device {
+                    mac,
+                    model,
+                    model_line,
+                    group,
+                    serial,
+                    serial_line: head.serial.map(|(_, line)| line),
+                    layer,
+                })
             }
             (mac, _) => {
                 problems.extend(mac.err());

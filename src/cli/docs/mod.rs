@@ -4,6 +4,7 @@
 mod commands;
 mod configuration;
 mod events;
+mod rules;
 mod settings;
 
 use std::io::ErrorKind;
@@ -45,11 +46,12 @@ impl Args {
 }
 
 /// The name of every page, and its text.
-pub fn pages() -> [(&'static str, String); 4] {
+pub fn pages() -> [(&'static str, String); 5] {
     [
         ("configuration.md", configuration::page()),
         ("settings.md", settings::page()),
         ("events.md", events::page()),
+        ("rules.md", rules::page()),
         ("commands.md", commands::page()),
     ]
 }

@@ -3,6 +3,7 @@
 
 mod environment;
 mod folder;
+mod lint;
 mod listener;
 mod secret;
 mod table;
@@ -89,6 +90,7 @@ fn read(top: Table<'_>, file: &Path) -> Option<Config> {
     let events = read_events(top.table("events", &reference::EVENTS));
     let log = read_log(top.table("log", &reference::LOG));
     let folders = folder::folders(&top, data_dir.as_deref(), profiles.as_deref(), &listeners);
+    let lint = lint::read(top.table("lint", &reference::LINT));
     top.finish();
     Some(Config {
         file: file.to_owned(),
@@ -105,6 +107,7 @@ fn read(top: Table<'_>, file: &Path) -> Option<Config> {
         events: events?,
         log: log?,
         folders,
+        lint: lint?,
     })
 }
 

@@ -1,0 +1,91 @@
+//! `resyncd check`: find what is wrong before a phone does. How findings are written is in a file for each format.
+
+mod human;
+mod json;
+mod progress;
+
+use std::path::Path;
+
+use super::{Ending, Failure};
+use crate::lint::{self, Options, Report};
+
+/// Find what is wrong before a phone does.
+///
+/// Loads configuration, packs and settings, renders every file of every device, and applies the rules of docs/rules.md to
+/// them. Secrets that stand in the environment or in files need not be there. Exit code 1 if there is an error among the
+/// findings.
+///
+/// A finding is allowed by a comment in its line or on a line of its own before it: `# resyncd: allow(RULE) reason`. What a
+/// rule's findings are (note, warning, error, off) can be set in the configuration's [lint].
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// How findings are written.
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    format: Format,
+    /// Only this rule; may be given several times.
+    #[arg(long = "rule", value_name = "RULE")]
+    rules: Vec<String>,
+    /// Name every device that a finding is about, and not just the first few.
+    #[arg(long)]
+    all_devices: bool,
+}
+
+/// The formats of findings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// For people: the line that is meant, what the phone makes of it, and what to do.
+    Human,
+    /// An array of {rule, severity, message, why, help, file, line, column, end_column, key, device, device_count, devices, path,
+    /// rendered_line}; null for what a finding has not.
+    Json,
+}
+
+impl Args {
+    /// Exit code 1 if there is an error among the findings.
+    pub fn run(&self, config_file: &Path) -> Result<Ending, Failure> {
+        if !config_file.is_file() {
+            let help = "name yours with --config FILE";
+            return Err(Failure::Other(format!("{}: there is no such file ({help})", config_file.display())));
+        }
+        for rule in &self.rules {
+            self::known(rule)?;
+        }
+        let options = Options { all_devices: self.all_devices, rules: self.rules.clone(), ..Options::default() };
+        let mut bar = progress::Bar::new();
+        let report = lint::run(config_file, &options, &mut |all, seen| bar.tell(all, seen));
+        bar.end();
+        match self.format {
+            Format::Human => human::write(&report)?,
+            Format::Json => json::write(&report)?,
+        }
+        eprintln!("{}", summary(&report));
+        Ok(if report.has_error { Ending::Findings } else { Ending::Fine })
+    }
+}
+
+/// Refuses the name of no rule.
+fn known(rule: &str) -> Result<(), Failure> {
+    let ids: Vec<_> = lint::abouts().iter().map(|about| about.id).collect();
+    if ids.contains(&rule) {
+        return Ok(());
+    }
+    let near = crate::document::nearest(rule, ids.iter().copied());
+    let help = near.map(|near| format!("; did you mean \"{near}\"?")).unwrap_or_default();
+    Err(Failure::Other(format!("there is no rule \"{rule}\"{help}")))
+}
+
+/// One line on the whole, for stderr.
+fn summary(report: &Report) -> String {
+    let omitted: usize = report.omitted.values().sum();
+    let found = match report.findings.len() + omitted {
+        0 => "nothing found".to_owned(),
+        1 => "1 finding".to_owned(),
+        count => format!("{count} findings"),
+    };
+    let omitted = if omitted == 0 { String::new() } else { format!(", {omitted} of them not shown") };
+    let allowed = if report.allowed == 0 { String::new() } else { format!(", {} allowed", report.allowed) };
+    match (report.devices, report.packs) {
+        (_, 0) => format!("not loaded: {found}{omitted}"),
+        (devices, packs) => format!("{devices} devices and {packs} packs: {found}{omitted}{allowed}"),
+    }
+}

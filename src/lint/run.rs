@@ -1,0 +1,150 @@
+//! One check from end to end: loads, lets every rule look, brings the findings together.
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use rayon::prelude::*;
+
+use super::allow::{Allows, files_of};
+use super::collect::{Collector, FEW, Report};
+use super::comments;
+use super::finding::Finding;
+use super::levels::Levels;
+use super::loading::{self, Configuration, Settings};
+use super::rule::{About, Findings, Rule};
+use super::spans::SecretNames;
+use super::view::Deployment;
+use crate::config::Config;
+use crate::model::MacAddr;
+use crate::resync::{Device, Generation};
+
+/// What is looked at, and how much is told.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Findings name every device, and not just the first few.
+    pub all_devices: bool,
+    /// Only these rules; none: all.
+    pub rules: Vec<String>,
+    /// Only these devices; none: all. What all devices share is looked at in any case.
+    pub devices: Option<HashSet<MacAddr>>,
+    /// Plays every device's phone, too.
+    pub emulate: bool,
+}
+
+/// Devices that are looked at before their findings are brought together: enough to keep all cores busy, few enough for
+/// their findings to be held.
+const AT_A_TIME: usize = 256;
+
+/// Checks a deployment. What keeps it from being loaded is among the findings. `progress` is told how many devices there are
+/// and how many have been looked at.
+pub fn run(config_file: &Path, options: &Options, progress: &mut dyn FnMut(usize, usize)) -> Report {
+    let config = match Config::load(config_file) {
+        Ok(config) => config,
+        Err(problems) => return unloaded(problems, &Configuration::ABOUT),
+    };
+    let levels = match Levels::new(&config.lint) {
+        Ok(levels) => levels,
+        Err(problems) => return unloaded(problems, &Configuration::ABOUT),
+    };
+    match Generation::load(&config.templates, &config.profiles, 1) {
+        Ok(generation) => check(&config, &generation, &levels, options, progress),
+        Err(problems) => unloaded(problems, &Settings::ABOUT),
+    }
+}
+
+/// What keeps a deployment from being loaded can't be allowed: nothing of it is served.
+fn unloaded(problems: crate::document::Problems, about: &'static About) -> Report {
+    let levels = Levels::default();
+    let mut collector = Collector::new(&levels, Allows::default(), FEW);
+    for (about, finding) in loading::findings(problems, about) {
+        collector.add(about, None, vec![finding]);
+    }
+    collector.finish(&SecretNames::default(), |_| Vec::new())
+}
+
+fn check(
+    config: &Config,
+    generation: &Generation,
+    levels: &Levels,
+    options: &Options,
+    progress: &mut dyn FnMut(usize, usize),
+) -> Report {
+    let mut rules = super::rules::all();
+    rules.retain(|rule| {
+        let id = rule.about().id;
+        levels.is_on(id) && (options.rules.is_empty() || options.rules.iter().any(|wanted| wanted == id))
+    });
+    let deployment = Deployment::new(config, generation);
+    let keep = if options.all_devices { usize::MAX } else { FEW };
+    let mut collector = Collector::new(levels, Allows::read(&sources(config, generation)), keep);
+    let shared = each(&rules, |rule, findings| rule.deployment(&deployment, findings));
+    shared.into_iter().for_each(|(about, findings)| collector.add(about, None, findings));
+
+    let mut devices = generation.profiles.devices();
+    if let Some(wanted) = &options.devices {
+        devices.retain(|device| wanted.contains(&device.mac));
+    }
+    let mut seen = 0;
+    progress(devices.len(), seen);
+    for some in devices.chunks(AT_A_TIME) {
+        let found: Vec<_> = some.par_iter().map(|device| of_device(&deployment, device, &rules)).collect();
+        for (device, found) in some.iter().zip(found) {
+            for (about, findings) in found {
+                collector.add(about, Some(device.mac), findings);
+            }
+        }
+        seen += some.len();
+        progress(devices.len(), seen);
+    }
+    let compared = each(&rules, |rule, findings| rule.finish(&deployment, findings));
+    compared.into_iter().for_each(|(about, findings)| collector.add(about, None, findings));
+
+    let is_whole = options.devices.is_none();
+    let has_run = |id: &str| is_whole && rules.iter().any(|rule| rule.about().id == id);
+    let comments_are_wanted = options.rules.is_empty();
+    let mut report = collector.finish(&SecretNames::new(&generation.packs), |allows| {
+        let mut found = comments::findings(allows, levels, has_run);
+        found.retain(|(about, _)| comments_are_wanted || options.rules.iter().any(|wanted| wanted == about.id));
+        found
+    });
+    (report.devices, report.packs) = (devices.len(), generation.packs.iter().count());
+    report
+}
+
+type Found = Vec<(&'static About, Vec<Finding>)>;
+
+fn of_device(deployment: &Deployment<'_>, device: &Device, rules: &[Box<dyn Rule>]) -> Found {
+    let settings = deployment.generation.settings(device);
+    let Some(view) = deployment.device(device, &settings) else { return Vec::new() };
+    each(rules, |rule, findings| rule.device(&view, findings))
+}
+
+/// What each rule finds, if it finds anything.
+fn each(rules: &[Box<dyn Rule>], look: impl Fn(&dyn Rule, &mut Findings)) -> Found {
+    let mut found = Vec::new();
+    for rule in rules {
+        let mut findings = Findings::default();
+        look(&**rule, &mut findings);
+        let findings = findings.into_inner();
+        if !findings.is_empty() {
+            found.push((rule.about(), findings));
+        }
+    }
+    found
+}
+
+/// Every file that a comment may stand in.
+fn sources(config: &Config, generation: &Generation) -> Vec<Arc<Path>> {
+    let mut files: Vec<Arc<Path>> = vec![config.file.as_path().into()];
+    for pack in generation.packs.iter() {
+        let folders = [pack.folder.clone(), config.profiles.join("templates").join(&pack.name)];
+        files.extend(folders.iter().flat_map(|folder| files_of(folder)).map(|file| Arc::from(file.as_path())));
+    }
+    let profiles = &generation.profiles;
+    files.extend(profiles.defaults.iter().map(|layer| layer.source.clone()));
+    files.extend(profiles.models.values().map(|layer| layer.source.clone()));
+    files.extend(profiles.groups.iter().map(|group| group.layer.source.clone()));
+    files.extend(profiles.devices().iter().map(|device| device.layer.source.clone()));
+    files
+}
