@@ -63,7 +63,8 @@ fn unloaded(problems: crate::document::Problems, about: &'static About) -> Repor
     collector.finish(&SecretNames::default(), |_| Vec::new())
 }
 
-fn check(
+/// Checks what has been loaded. Memory stays bounded however many devices there are.
+pub fn check(
     config: &Config,
     generation: &Generation,
     levels: &Levels,
