@@ -14,6 +14,7 @@ pub mod logging;
 mod output;
 mod packs;
 mod phone;
+mod preview;
 mod render;
 mod serve;
 mod table;
@@ -46,6 +47,7 @@ enum Command {
     Check(check::Args),
     Render(render::Args),
     Explain(explain::Args),
+    Preview(preview::Args),
     Log(log::Args),
     Identify(identify::Args),
     Packs(packs::Args),
@@ -107,6 +109,7 @@ impl Cli {
             Command::Check(args) => args.run(&self.config),
             Command::Render(args) => configuration().and_then(|config| args.run(&config)),
             Command::Explain(args) => configuration().and_then(|config| args.run(&config)),
+            Command::Preview(args) => configuration().and_then(|config| args.run(&config)),
             Command::Log(args) => configuration().and_then(|config| args.run(&config)),
             Command::Identify(args) => configuration().and_then(|config| args.run(&config)),
             Command::Packs(args) => configuration().and_then(|config| args.run(&config)),
