@@ -4,6 +4,7 @@ mod cert;
 mod check;
 mod data_file;
 mod decrypt;
+mod diff;
 pub mod docs;
 mod encrypt;
 mod explain;
@@ -47,6 +48,7 @@ enum Command {
     Check(check::Args),
     Render(render::Args),
     Explain(explain::Args),
+    Diff(diff::Args),
     Preview(preview::Args),
     Log(log::Args),
     Identify(identify::Args),
@@ -109,7 +111,8 @@ impl Cli {
             Command::Check(args) => args.run(&self.config),
             Command::Render(args) => configuration().and_then(|config| args.run(&config)),
             Command::Explain(args) => configuration().and_then(|config| args.run(&config)),
-            Command::Preview(args) => configuration().and_then(|config| args.run(&config)),
+            Command::Diff(args) => args.run(&self.config),
+            Command::Preview(args) => args.run(&self.config),
             Command::Log(args) => configuration().and_then(|config| args.run(&config)),
             Command::Identify(args) => configuration().and_then(|config| args.run(&config)),
             Command::Packs(args) => configuration().and_then(|config| args.run(&config)),
