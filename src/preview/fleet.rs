@@ -1,12 +1,12 @@
 //! What pages about many devices are made of, gathered once: a few dozen bytes for each device.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use rayon::prelude::*;
 
 use super::{Preview, paths};
-use crate::lint::{Deployment, Finding};
+use crate::lint::{Deployment, Finding, PublicFile};
 use crate::model::MacAddr;
 use crate::packs::{Model, ModelId, Pack};
 use crate::resync::{Device, GroupId};
@@ -32,6 +32,10 @@ pub struct Fleet<'f> {
     pub findings: Vec<&'f Finding>,
     /// Which finding is about which device, by MAC; the numbers are places in `findings`.
     findings_of: Vec<(MacAddr, u32)>,
+    /// Which entry of changes is about which device, by MAC.
+    changes_of: Vec<(MacAddr, u32)>,
+    /// The files for anyone that a device of this deployment may ask for: places in `deployment.public`.
+    pub public: Vec<usize>,
 }
 
 impl<'f> Fleet<'f> {
@@ -47,8 +51,12 @@ impl<'f> Fleet<'f> {
             findings: u32::try_from(of(&findings_of, device.mac).len()).unwrap_or(u32::MAX),
             is_listed: preview.devices.is_none_or(|chosen| chosen.contains(&device.mac)),
         });
+        let groups = preview.base.as_ref().map(|base| base.changes.groups.as_slice()).unwrap_or_default();
+        let changes_of = by_device(groups.iter().map(|group| group.devices.as_slice()));
         let deployment = Deployment::new(preview.config, generation);
-        Self { preview, deployment, rows: rows.collect(), findings, findings_of }
+        let rows: Vec<Row<'_>> = rows.collect();
+        let public = public(&deployment, &rows);
+        Self { preview, deployment, rows, findings, findings_of, changes_of, public }
     }
 
     /// The devices that have a page.
@@ -67,6 +75,14 @@ impl<'f> Fleet<'f> {
             let at = usize::try_from(*at).ok()?;
             Some((at, *self.findings.get(at)?))
         })
+    }
+
+    /// What becomes of a device against the base: the worst of it.
+    pub fn change_of(&self, mac: MacAddr) -> Option<&'static str> {
+        let (_, first) = of(&self.changes_of, mac).first()?;
+        let groups = &self.preview.base.as_ref()?.changes.groups;
+        // Entries come with trouble first.
+        groups.get(usize::try_from(*first).ok()?).map(|group| group.kind.word())
     }
 
     /// The page of a device, if it has one.
@@ -112,6 +128,18 @@ impl<'f> Fleet<'f> {
         let group = device.group.and_then(|group| self.preview.generation.profiles.group(group));
         group.map_or(&[], |group| &group.chain)
     }
+}
+
+/// A pack knows many models that a deployment has no phone of.
+fn public(deployment: &Deployment<'_>, rows: &[Row<'_>]) -> Vec<usize> {
+    let used: BTreeSet<ModelId> = rows.iter().map(|row| row.device.model).collect();
+    let used: Vec<(&Pack, &Model)> =
+        used.into_iter().filter_map(|id| deployment.generation.packs.pack_and_model(id)).collect();
+    let is_used = |file: &PublicFile<'_>| {
+        let is_of = |model: &Model| file.model.is_none_or(|other| other.name == model.name);
+        used.iter().any(|(pack, model)| pack.name == file.pack.name && is_of(model))
+    };
+    deployment.public.iter().enumerate().filter(|(_, file)| is_used(file)).map(|(at, _)| at).collect()
 }
 
 /// Lists of devices turned round: which lists each device is in, by MAC.

@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use crate::config::Config;
+use crate::diff::{self, Side};
 use crate::lint::Report;
 use crate::model::MacAddr;
 use crate::resync::Generation;
@@ -39,12 +40,16 @@ pub enum Error {
     Foreign { folder: PathBuf, holds: String },
     #[error("{path}: {why}", path = path.display())]
     Io { path: PathBuf, why: io::Error },
+    #[error("the operating system gives no random bytes: {0}")]
+    Random(getrandom::Error),
     #[error("the template {name} of the preview failed, which is a bug of resyncd: {message}")]
     Template { name: String, message: String },
 }
 
 /// What a site is made of.
 pub struct Preview<'p> {
+    /// What it is compared with, if it is.
+    pub base: Option<Base<'p>>,
     pub config: &'p Config,
     pub generation: &'p Generation,
     /// Of all devices that findings were looked for in.
@@ -53,6 +58,16 @@ pub struct Preview<'p> {
     pub devices: Option<&'p HashSet<MacAddr>>,
     /// A sentence on which devices those are.
     pub scope: Option<&'p str>,
+}
+
+/// An earlier state of the deployment, and what changes against it.
+pub struct Base<'p> {
+    /// As the reader is told: `main`, `../before`.
+    pub name: &'p str,
+    pub old: Side<'p>,
+    pub new: Side<'p>,
+    /// Of all devices.
+    pub changes: &'p diff::Report,
 }
 
 /// What was written.
@@ -76,7 +91,8 @@ pub fn write(preview: &Preview<'_>, out: &Path, progress: &mut dyn FnMut(usize, 
     let written = Written { pages: site.pages(), devices: fleet.listed().count(), bytes: site.bytes() };
     let marker = json!({
         "program": format!("resyncd {}", env!("CARGO_PKG_VERSION")), "pages": written.pages, "devices": written.devices,
-        "findings": preview.findings.findings.len(),
+        "findings": preview.findings.findings.len(), "base": preview.base.as_ref().map(|base| base.name),
+        "concerned": preview.base.as_ref().map(|base| base.changes.concerned()),
     });
     folder.finish(&format!("{marker:#}\n"))?;
     Ok(written)

@@ -6,6 +6,7 @@ mod progress;
 
 use std::path::Path;
 
+pub(super) use self::progress::Bar;
 use super::{Ending, Failure};
 use crate::lint::{self, Options, Report};
 
@@ -51,7 +52,7 @@ impl Args {
             self::known(rule)?;
         }
         let options = Options { all_devices: self.all_devices, rules: self.rules.clone(), ..Options::default() };
-        let mut bar = progress::Bar::new();
+        let mut bar = Bar::new();
         let report = lint::run(config_file, &options, &mut |all, seen| bar.tell(all, seen));
         bar.end();
         match self.format {

@@ -8,7 +8,7 @@ use super::super::fleet::{Fleet, Row};
 use super::super::paths;
 use super::super::profile::{self, Line};
 use super::super::site::Site;
-use super::{Link, findings, public};
+use super::{Link, changes, findings, public};
 use crate::lint::Profile;
 use crate::packs::{FileEntry, Source};
 use crate::render::RenderError;
@@ -86,6 +86,10 @@ pub fn write(site: &Site, fleet: &Fleet<'_>, row: &Row<'_>) -> Result<(), Error>
         .map(|(at, finding)| (findings::Shown::new(fleet, finding, at), findings::link(at)))
         .collect();
     context.insert("findings", &told);
+
+    let groups = changes::of_device(fleet.preview, device.mac)?;
+    let entries: Vec<_> = groups.iter().zip(0..).map(|(group, at)| changes::Shown::of_one(group, at)).collect();
+    context.insert("changes", &entries);
 
     let view = fleet.deployment.device(device, &settings);
     let provenance = Provenance::new(fleet.preview.generation, device);

@@ -7,10 +7,11 @@ use serde::Serialize;
 use tera::Context;
 
 use super::super::Error;
-use super::super::fleet::{Fleet, Row};
+use super::super::fleet::Fleet;
 use super::super::paths::{ROWS, numbered, slug};
 use super::super::site::Site;
 use super::{Link, Pager, on_page, pages};
+use crate::model::MacAddr;
 use crate::packs::ModelId;
 use crate::resync::GroupId;
 
@@ -21,7 +22,8 @@ struct Shown<'f> {
     label: &'f str,
     model: &'f str,
     group: Option<String>,
-    findings: u32,
+    change: Option<&'static str>,
+    findings: Option<u32>,
 }
 
 /// A group in the list of groups.
@@ -51,27 +53,27 @@ pub fn of_model(name: &str) -> String {
 }
 
 pub fn write(site: &Site, fleet: &Fleet<'_>) -> Result<(), Error> {
-    let listed: Vec<&Row<'_>> = fleet.listed().collect();
+    let listed: Vec<MacAddr> = fleet.listed().map(|row| row.device.mac).collect();
     list(site, fleet, "devices", "devices", "Devices", &listed)?;
     ranges(site, &listed)?;
     group_list(site, fleet)?;
-    let mut by_group: HashMap<GroupId, Vec<&Row<'_>>> = HashMap::new();
-    let mut by_model: HashMap<ModelId, Vec<&Row<'_>>> = HashMap::new();
-    for row in listed {
-        by_model.entry(row.device.model).or_default().push(row);
+    let mut by_group: HashMap<GroupId, Vec<MacAddr>> = HashMap::new();
+    let mut by_model: HashMap<ModelId, Vec<MacAddr>> = HashMap::new();
+    for row in fleet.listed() {
+        by_model.entry(row.device.model).or_default().push(row.device.mac);
         for group in fleet.groups_of(row.device) {
-            by_group.entry(*group).or_default().push(row);
+            by_group.entry(*group).or_default().push(row.device.mac);
         }
     }
     // Every group and model has a list, also where none of its devices has a page: links lead somewhere.
     for (id, group) in fleet.preview.generation.profiles.groups.iter().enumerate() {
-        let rows = by_group.get(&id).map(Vec::as_slice).unwrap_or_default();
-        list(site, fleet, &of_group(&group.name), "groups", &format!("Group {}", group.name), rows)?;
+        let macs = by_group.get(&id).map(Vec::as_slice).unwrap_or_default();
+        list(site, fleet, &of_group(&group.name), "groups", &format!("Group {}", group.name), macs)?;
     }
     for id in fleet.by_model().keys() {
         let Some((_, model)) = fleet.preview.generation.packs.pack_and_model(*id) else { continue };
-        let rows = by_model.get(id).map(Vec::as_slice).unwrap_or_default();
-        list(site, fleet, &of_model(&model.name), "devices", &format!("Model {}", model.name), rows)?;
+        let macs = by_model.get(id).map(Vec::as_slice).unwrap_or_default();
+        list(site, fleet, &of_model(&model.name), "devices", &format!("Model {}", model.name), macs)?;
     }
     Ok(())
 }
@@ -83,15 +85,15 @@ pub fn list(
     folder: &str,
     section: &str,
     heading: &str,
-    rows: &[&Row<'_>],
+    macs: &[MacAddr],
 ) -> Result<(), Error> {
-    let count = pages(rows.len(), ROWS);
+    let count = pages(macs.len(), ROWS);
     (1..=count).into_par_iter().try_for_each(|page| {
-        let shown: Vec<Shown<'_>> = on_page(rows, page, ROWS).iter().map(|row| Shown::new(fleet, row)).collect();
+        let shown: Vec<Shown<'_>> = on_page(macs, page, ROWS).iter().map(|mac| Shown::new(fleet, *mac)).collect();
         let mut context = Context::new();
-        context.insert("section", section);
+        context.insert("is_of_pages", &matches!(section, "devices" | "groups"));
         context.insert("heading", heading);
-        context.insert("row_count", &rows.len());
+        context.insert("row_count", &macs.len());
         context.insert("rows", &shown);
         context.insert("pager", &Pager::new(folder, page, count));
         site.page(&numbered(folder, page), "devices.html", context)
@@ -99,29 +101,28 @@ pub fn list(
 }
 
 impl<'f> Shown<'f> {
-    fn new(fleet: &Fleet<'f>, row: &'f Row<'_>) -> Self {
+    /// A device that is gone has only its MAC.
+    fn new(fleet: &'f Fleet<'_>, mac: MacAddr) -> Self {
+        let row = fleet.row(mac);
         Self {
-            link: Link::device(fleet, row.device.mac),
-            label: &row.label,
-            model: fleet.pack_and_model(row.device).map_or("", |(_, model)| &model.name),
-            group: fleet.group_name(row.device).map(|name| name.to_string()),
-            findings: row.findings,
+            link: Link::device(fleet, mac),
+            label: row.map_or("", |row| &row.label),
+            model: row.and_then(|row| fleet.pack_and_model(row.device)).map_or("", |(_, model)| &model.name),
+            group: row.and_then(|row| fleet.group_name(row.device)).map(|name| name.to_string()),
+            change: fleet.change_of(mac),
+            findings: row.map(|row| row.findings),
         }
     }
 }
 
 /// Which page a MAC is on.
-fn ranges(site: &Site, listed: &[&Row<'_>]) -> Result<(), Error> {
+fn ranges(site: &Site, listed: &[MacAddr]) -> Result<(), Error> {
     let ranges: Vec<Range> = listed
         .chunks(ROWS)
         .zip(1..)
-        .filter_map(|(rows, page)| {
-            let (first, last) = (rows.first()?, rows.last()?);
-            Some(Range {
-                href: numbered("devices", page),
-                first: first.device.mac.to_string(),
-                last: last.device.mac.to_string(),
-            })
+        .filter_map(|(macs, page)| {
+            let (first, last) = (macs.first()?, macs.last()?);
+            Some(Range { href: numbered("devices", page), first: first.to_string(), last: last.to_string() })
         })
         .collect();
     let mut context = Context::new();

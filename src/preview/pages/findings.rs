@@ -69,9 +69,8 @@ pub fn write(site: &Site, fleet: &Fleet<'_>) -> Result<(), Error> {
     })?;
     for (finding, at) in fleet.findings.iter().zip(0..) {
         if finding.devices.len() > NAMED {
-            let rows: Vec<_> = finding.devices.iter().filter_map(|mac| fleet.row(*mac)).collect();
             let heading = format!("Devices with: {}", finding.message);
-            devices::list(site, fleet, &devices_of(at), "findings", &heading, &rows)?;
+            devices::list(site, fleet, &devices_of(at), "findings", &heading, &finding.devices)?;
         }
     }
     Ok(())

@@ -1,5 +1,6 @@
 //! The pages, a file for each kind, and the order in which they are written: the many last.
 
+mod changes;
 mod device;
 mod devices;
 mod findings;
@@ -25,6 +26,9 @@ pub fn common(fleet: &Fleet<'_>) -> Context {
     context.insert("finding_count", &fleet.findings.len());
     context.insert("device_count", &fleet.rows.len());
     context.insert("listed_count", &fleet.listed().count());
+    let base = fleet.preview.base.as_ref();
+    context.insert("base", &base.map(|base| base.name));
+    context.insert("change_count", &base.map(|base| base.changes.concerned()));
     context
 }
 
@@ -32,6 +36,7 @@ pub fn common(fleet: &Fleet<'_>) -> Context {
 pub fn write(site: &Site, fleet: &Fleet<'_>, progress: &mut dyn FnMut(usize, usize)) -> Result<(), Error> {
     overview::write(site, fleet)?;
     findings::write(site, fleet)?;
+    changes::write(site, fleet)?;
     public::write(site, fleet)?;
     devices::write(site, fleet)?;
     let listed: Vec<_> = fleet.listed().collect();

@@ -9,7 +9,7 @@ use super::super::Error;
 use super::super::fleet::Fleet;
 use super::super::paths::OVERVIEW;
 use super::super::site::Site;
-use super::{Link, devices};
+use super::{Link, changes, devices};
 use crate::lint::Severity;
 
 /// Groups that the overview names; the others are on pages of their own.
@@ -48,6 +48,9 @@ pub fn write(site: &Site, fleet: &Fleet<'_>) -> Result<(), Error> {
     context.insert("allowed", &fleet.preview.findings.allowed);
     context.insert("packs", &packs(fleet));
     context.insert("scope", &fleet.preview.scope);
+    let base = fleet.preview.base.as_ref();
+    context.insert("counts", &base.map(changes::counts));
+    context.insert("entry_count", &base.map(|base| base.changes.groups.len()));
     let groups = devices::groups(fleet);
     context.insert("group_count", &groups.len());
     context.insert("groups", groups.get(..GROUPS).unwrap_or(&groups));

@@ -29,11 +29,7 @@ fn path(at: usize) -> String {
 }
 
 pub fn write(site: &Site, fleet: &Fleet<'_>) -> Result<(), Error> {
-    let files: Vec<Listed> = fleet
-        .deployment
-        .public
-        .iter()
-        .enumerate()
+    let files: Vec<Listed> = used(fleet)
         .map(|(at, file)| Listed {
             link: Link { name: file.path.clone(), href: Some(path(at)) },
             pack: file.pack.name.clone(),
@@ -48,7 +44,12 @@ pub fn write(site: &Site, fleet: &Fleet<'_>) -> Result<(), Error> {
         context.insert("pager", &Pager::new("public", page, count));
         site.page(&numbered("public", page), "public_list.html", context)?;
     }
-    fleet.deployment.public.par_iter().enumerate().try_for_each(|(at, file)| one(site, file, at))
+    used(fleet).par_bridge().try_for_each(|(at, file)| one(site, file, at))
+}
+
+/// The files, each with its place among all.
+fn used<'f>(fleet: &'f Fleet<'_>) -> impl Iterator<Item = (usize, &'f PublicFile<'f>)> + Send {
+    fleet.public.iter().filter_map(|at| Some((*at, fleet.deployment.public.get(*at)?)))
 }
 
 fn one(site: &Site, file: &PublicFile<'_>, at: usize) -> Result<(), Error> {
@@ -67,12 +68,11 @@ fn one(site: &Site, file: &PublicFile<'_>, at: usize) -> Result<(), Error> {
 
 /// The files for anyone that a model of a pack asks for.
 pub fn of_model(fleet: &Fleet<'_>, pack: &str, model: &str) -> Vec<Link> {
-    let files = fleet.deployment.public.iter().enumerate();
     let is_for = |file: &PublicFile<'_>| {
         let own = file.model.is_none_or(|other| *other.name == *model);
         let index = file.pack.models.named(model);
         own && file.pack.name == pack && index.is_some_and(|index| file.entry.is_for(index))
     };
-    let own = files.filter(|(_, file)| is_for(file));
+    let own = used(fleet).filter(|(_, file)| is_for(file));
     own.map(|(at, file)| Link { name: file.path.clone(), href: Some(path(at)) }).collect()
 }
