@@ -1,5 +1,7 @@
 //! One rendered file as a page shows it: its lines, highlighted, and beneath each what its values come from.
 
+use std::collections::HashSet;
+
 use serde::Serialize;
 
 use super::highlight::{Highlighter, Token};
@@ -7,6 +9,9 @@ use crate::lint::{ParameterView, Profile};
 use crate::packs::{FileEntry, Format, Mapping, Pack, Source};
 use crate::resync::{Explained, Provenance};
 use crate::settings::Step;
+
+/// Texts are told as one and its differences where not more than one line in so many differs.
+const FEW: usize = 5;
 
 /// One line of a rendered text.
 #[derive(Debug, Serialize)]
@@ -91,7 +96,22 @@ pub fn lines<'t>(
     lines
 }
 
+/// Which lines of a text another has not: a phone's first profile is its later one but for a rule or two, and a page that
+/// shows both in full would be twice as long for it. None where they have less in common, or the other has lines that
+/// this one hasn't beside those that are another.
+pub fn differing(text: &str, other: &str) -> Option<HashSet<usize>> {
+    let known: HashSet<&str> = other.lines().collect();
+    let own: HashSet<usize> =
+        text.lines().zip(1..).filter(|(line, _)| !known.contains(line)).map(|(_, number)| number).collect();
+    let (count, others) = (text.lines().count(), other.lines().count());
+    (own.len() * FEW <= count && count == others).then_some(own)
+}
+
 impl Line<'_> {
+    pub fn number(&self) -> usize {
+        self.number
+    }
+
     fn is_pair_of(&self, name: &str) -> bool {
         self.tokens.first().is_some_and(|token| token.text == name)
     }

@@ -179,4 +179,37 @@ mod tests {
             }
         }
     }
+
+    /// The relative luminance of `#rrggbb`, as WCAG 2 has it.
+    fn luminance(colour: &str) -> f64 {
+        let channel = |at: usize| {
+            let value = f64::from(u8::from_str_radix(&colour[at..at + 2], 16).unwrap()) / 255.0;
+            if value <= 0.04045 { value / 12.92 } else { ((value + 0.055) / 1.055).powf(2.4) }
+        };
+        0.2126 * channel(1) + 0.7152 * channel(3) + 0.0722 * channel(5)
+    }
+
+    #[test]
+    fn every_text_can_be_told_from_its_ground_in_both_schemes() {
+        for scheme in STYLESHEET.split("--ground: ").skip(1) {
+            let block = format!("--ground: {}", scheme.split('}').next().unwrap());
+            let colours: Vec<(&str, f64)> = block
+                .lines()
+                .filter_map(|line| line.trim().strip_prefix("--")?.trim_end_matches(';').split_once(": "))
+                .map(|(name, colour)| (name, luminance(colour)))
+                .collect();
+            let of = |wanted: &str| colours.iter().find(|(name, _)| *name == wanted).unwrap().1;
+            let contrast = |a: f64, b: f64| (a.max(b) + 0.05) / (a.min(b) + 0.05);
+            assert!(contrast(of("text"), of("mark")) >= 4.5);
+            let texts = colours.iter().filter(|(name, _)| !["ground", "raised", "edge", "mark"].contains(name));
+            for (name, colour) in texts {
+                for ground in ["ground", "raised"] {
+                    let found = contrast(*colour, of(ground));
+                    assert!(found >= 4.5, "{name} on {ground}: {found:.2}");
+                }
+            }
+            assert_eq!(colours.len(), 15);
+        }
+        assert_eq!(STYLESHEET.matches("--ground: ").count(), 2);
+    }
 }

@@ -31,8 +31,18 @@ pub struct Shown<'t> {
     /// The file that has the same text.
     same_as: Option<String>,
     error: Option<String>,
+    /// Of a text that is nearly that of another file only those that differ.
     lines: Vec<Line<'t>>,
+    line_count: usize,
     bytes: usize,
+    like: Option<Like>,
+}
+
+/// An earlier file with nearly the same text.
+#[derive(Debug, Serialize)]
+struct Like {
+    id: String,
+    path: String,
 }
 
 impl<'t> Shown<'t> {
@@ -66,7 +76,9 @@ impl<'t> Shown<'t> {
             same_as: None,
             error,
             lines,
+            line_count: text.lines().count(),
             bytes: text.len(),
+            like: None,
         }
     }
 }
@@ -110,7 +122,17 @@ pub fn write(site: &Site, fleet: &Fleet<'_>, row: &Row<'_>) -> Result<(), Error>
             None => Vec::new(),
         };
         let mut one = Shown::new(index + 1, file.entry, &file.path, file.outcome.as_ref(), text, lines);
+        // The text of a file with the very same template is not even made.
         one.same_as = file.same_as.and_then(|at| shown.get(at)).map(|other| other.id.clone());
+        let earlier = shown.iter().zip(files).zip(&texts);
+        let mut earlier = earlier.filter(|((other, entry), _)| {
+            other.like.is_none() && !other.lines.is_empty() && entry.entry.format == file.entry.format
+        });
+        let found = earlier.find_map(|((other, _), whole)| Some((other, profile::differing(text, whole)?)));
+        if let Some((other, differing)) = found {
+            one.like = Some(Like { id: other.id.clone(), path: other.path.clone() });
+            one.lines.retain(|line| differing.contains(&line.number()));
+        }
         shown.push(one);
     }
     context.insert("files", &shown);
