@@ -9,6 +9,7 @@
 
 mod attacks;
 mod cert;
+mod check_formats;
 mod config;
 mod delivery;
 mod docs;

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use super::check::Bar;
+use super::check::progress::Bar;
 use super::{Ending, Failure, render};
 use crate::diff::{self, Side};
 use crate::lint::{self, Levels};

@@ -1,7 +1,7 @@
 //! Findings brought together: levels applied, those that a comment allows left out, the same ones of many devices told once.
 //! Memory stays bounded however many devices have something wrong with them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::allow::Allows;
@@ -41,13 +41,15 @@ pub struct Collector<'c> {
     /// Where a finding of this place and message stands.
     at: HashMap<u64, usize>,
     kept: HashMap<&'static str, usize>,
+    /// What comments have kept away.
+    allowed: HashSet<u64>,
 }
 
 impl<'c> Collector<'c> {
     /// `keep_devices`: how many devices a finding names.
     pub fn new(levels: &'c Levels, allows: Allows, keep_devices: usize) -> Self {
-        let (at, kept) = (HashMap::new(), HashMap::new());
-        Self { levels, allows, keep_devices, report: Report::default(), at, kept }
+        let (at, kept, allowed) = (HashMap::new(), HashMap::new(), HashSet::new());
+        Self { levels, allows, keep_devices, report: Report::default(), at, kept, allowed }
     }
 
     /// Takes in what one rule found, of one device or of what all share.
@@ -55,12 +57,13 @@ impl<'c> Collector<'c> {
         for mut finding in findings {
             finding.rule = about.id;
             finding.severity = self.levels.of(about, finding.is_note);
+            finding.message = spans::without_passwords(&finding.message);
             if let Some(device) = device {
                 finding = finding.devices(vec![device]);
             }
             finding.devices.truncate(self.keep_devices);
             if self.allows.covers(&finding) {
-                self.report.allowed += 1;
+                self.report.allowed += usize::from(self.allowed.insert(place_of(&finding)));
                 continue;
             }
             self.report.has_error |= finding.severity == Severity::Error;

@@ -5,6 +5,7 @@
 //! data; how they are written is the command line's matter.
 
 mod allow;
+mod cisco;
 mod collect;
 mod comments;
 mod finding;
@@ -14,7 +15,9 @@ mod provenance;
 mod rule;
 mod rules;
 mod run;
+mod served;
 mod spans;
+pub mod values;
 mod view;
 mod written;
 

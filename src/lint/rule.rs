@@ -102,7 +102,7 @@ macro_rules! rule {
     ($(#[doc = $doc:literal])+ pub struct $name:ident $({ $($field:ident: $kind:ty),* $(,)? })? = $id:literal, $severity:ident;) => {
         $(#[doc = $doc])+
         #[derive(Default)]
-        pub struct $name $({ $($field: $kind),* })?;
+        pub struct $name { $($($field: $kind),*)? }
         $crate::lint::rule::rule!(@about $name, $id, $severity, $($doc),+);
     };
     (@about $name:ident, $id:literal, $severity:ident, $($doc:literal),+) => {

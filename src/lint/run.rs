@@ -13,11 +13,12 @@ use super::finding::Finding;
 use super::levels::Levels;
 use super::loading::{self, Configuration, Settings};
 use super::rule::{About, Findings, Rule};
+use super::rules::Emulation;
 use super::spans::SecretNames;
 use super::view::Deployment;
 use crate::config::Config;
-use crate::model::MacAddr;
-use crate::resync::{Device, Generation};
+use crate::model::{MacAddr, Secret};
+use crate::resync::{Device, Generation, Pipeline};
 
 /// What is looked at, and how much is told.
 #[derive(Debug, Clone, Default)]
@@ -48,7 +49,13 @@ pub fn run(config_file: &Path, options: &Options, progress: &mut dyn FnMut(usize
         Err(problems) => return unloaded(problems, &Configuration::ABOUT),
     };
     match Generation::load(&config.templates, &config.profiles, 1) {
-        Ok(generation) => check(&config, &generation, &levels, options, progress),
+        Ok(generation) => {
+            // A pipeline of its own answers the phones that are played; what it keeps ready would only take memory.
+            let limit = config.limits.profile_bytes;
+            let pipeline = Arc::new(Pipeline::new(generation, 0, Secret::new([0; 32]), limit));
+            let played = options.emulate.then(|| Emulation::new(pipeline.clone(), limit));
+            check(&config, &pipeline.generation(), &levels, options, played, progress)
+        }
         Err(problems) => unloaded(problems, &Settings::ABOUT),
     }
 }
@@ -60,7 +67,7 @@ fn unloaded(problems: crate::document::Problems, about: &'static About) -> Repor
     for (about, finding) in loading::findings(problems, about) {
         collector.add(about, None, vec![finding]);
     }
-    collector.finish(&SecretNames::default(), |_| Vec::new())
+    collector.finish(&SecretNames::of_anything(), |_| Vec::new())
 }
 
 /// Checks what has been loaded. Memory stays bounded however many devices there are.
@@ -69,9 +76,12 @@ pub fn check(
     generation: &Generation,
     levels: &Levels,
     options: &Options,
+    played: Option<Emulation>,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Report {
     let mut rules = super::rules::all();
+    rules.retain(|rule| rule.about().id != Emulation::ABOUT.id);
+    rules.extend(played.map(|rule| Box::new(rule) as Box<dyn Rule>));
     rules.retain(|rule| {
         let id = rule.about().id;
         levels.is_on(id) && (options.rules.is_empty() || options.rules.iter().any(|wanted| wanted == id))

@@ -7,12 +7,18 @@ use std::sync::{Arc, LazyLock};
 use regex::{Captures, Regex};
 
 use super::finding::{Finding, Mark, Source};
+use crate::config::reference::{self, TABLES};
 use crate::packs::Packs;
-use crate::settings::schema::{Kind, SECTIONS};
+use crate::settings::schema::{Kind, SECTIONS, TOP};
 
-/// The names whose values no line may show.
+/// Which values no line may show.
 #[derive(Debug, Clone, Default)]
-pub struct SecretNames(HashSet<String>);
+pub struct SecretNames {
+    names: HashSet<String>,
+    /// Names whose values may be shown, where nothing else may: what couldn't be loaded may have a secret under a
+    /// misspelt name.
+    harmless: Option<HashSet<String>>,
+}
 
 #[allow(clippy::unwrap_used, reason = "a constant pattern, compiled by the tests of this module")]
 static WRITTEN: LazyLock<Regex> = LazyLock::new(|| {
@@ -23,18 +29,44 @@ static WRITTEN: LazyLock<Regex> = LazyLock::new(|| {
 impl SecretNames {
     /// Those of settings, of the configuration, and of every pack's parameters.
     pub fn new(packs: &Packs) -> Self {
-        let settings = SECTIONS.iter().flat_map(|section| section.settings);
-        let settings = settings.filter(|setting| setting.kind == Kind::Secret).map(|setting| setting.name.to_owned());
         let lists = packs.iter().map(|pack| &pack.parameters);
         let parameters =
             lists.flat_map(|list| list.names().filter(|name| list.get(name).is_some_and(|one| one.secret)));
-        let forms = ["master_key", "hex", "base64url"].map(str::to_owned);
-        Self(settings.chain(parameters.map(str::to_owned)).chain(forms).collect())
+        let names = Self::of_settings().chain(parameters.map(str::to_owned)).collect();
+        Self { names, harmless: None }
+    }
+
+    /// Those of a deployment that couldn't be loaded.
+    pub fn of_anything() -> Self {
+        let settings = SECTIONS.iter().flat_map(|section| section.settings).chain(TOP);
+        let settings = settings.filter(|setting| setting.kind != Kind::Secret).map(|setting| setting.name);
+        let keys = TABLES.iter().flat_map(|table| table.keys);
+        let keys = keys.filter(|key| key.kind != reference::Kind::Secret).map(|key| key.name);
+        // Of a device and of a listener: the name of a file, and of where a secret stands.
+        let harmless = settings.chain(keys).filter(|name| *name != "key").chain(["env", "file", "mac"]);
+        Self { names: Self::of_settings().collect(), harmless: Some(harmless.map(str::to_owned).collect()) }
+    }
+
+    fn of_settings() -> impl Iterator<Item = String> {
+        let settings = SECTIONS.iter().flat_map(|section| section.settings);
+        let settings = settings.filter(|setting| setting.kind == Kind::Secret).map(|setting| setting.name);
+        settings.chain(["master_key", "hex", "base64url"]).map(str::to_owned)
     }
 
     fn holds(&self, name: &str) -> bool {
-        let last = name.trim_matches('"').rsplit('.').next().unwrap_or_default();
-        self.0.contains(last) || self.0.contains(name.trim_matches('"'))
+        let whole = name.trim_matches('"');
+        let last = whole.rsplit('.').next().unwrap_or_default();
+        if let Some(harmless) = &self.harmless {
+            return !harmless.contains(last);
+        }
+        let lower = last.to_lowercase();
+        let sounds_so =
+            ["passw", "pasw", "passphrase", "pwd", "secret", "token", "psk"].iter().any(|part| lower.contains(part));
+        self.names.contains(last)
+            || self.names.contains(whole)
+            || sounds_so
+            || lower == "pin"
+            || lower.ends_with("_pin")
     }
 
     /// A line of TOML without the values that no one may see.
@@ -44,8 +76,21 @@ impl SecretNames {
             let value = if self.holds(part(1)) { "\"***\"" } else { part(3) };
             format!("{}{}{value}", part(1), part(2))
         });
-        masked.into_owned()
+        without_passwords(&masked)
     }
+}
+
+#[allow(clippy::unwrap_used, reason = "a constant pattern, compiled by the tests of this module")]
+static PASSWORD: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"(://[^\s/:@]*:)[^\s/@]+@").unwrap());
+
+#[allow(clippy::unwrap_used, reason = "a constant pattern, compiled by the tests of this module")]
+static ARGUMENT: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r#"(--(?:key|pwd)\s+)(?:\\"[^"]*"|"[^"]*"|'[^']*'|[^\s\]$][^\s\]]*)"#).unwrap());
+
+/// A text whose URLs and whose phones' rules show no password.
+pub fn without_passwords(text: &str) -> String {
+    let text = PASSWORD.replace_all(text, "${1}***@");
+    ARGUMENT.replace_all(&text, "${1}***").into_owned()
 }
 
 /// The lines of the file that was read last: findings come sorted by file.
@@ -78,8 +123,11 @@ pub fn fill(findings: &mut [Finding], secrets: &SecretNames) {
             let column = |at: usize| text.get(..at).and_then(|before| u32::try_from(before.chars().count() + 1).ok());
             (finding.column, finding.end_column) = (column(start), column(end));
         }
-        let is_toml = file.extension().is_some_and(|extension| extension == "toml");
-        let text = if is_toml { secrets.mask(text) } else { text.to_owned() };
+        // What a pack says is the same for everyone, and no place for secrets.
+        let is_packs = file.file_name().is_some_and(|name| name == "pack.toml" || name == "mapping.toml");
+        let is_shown = is_packs && secrets.harmless.is_some();
+        let is_toml = !is_shown && file.extension().is_some_and(|extension| extension == "toml");
+        let text = if is_toml { secrets.mask(text) } else { without_passwords(text) };
         let span = span(&text, finding.key.as_deref(), &finding.mark);
         finding.source = span.map(|(start, end)| Source { text, span: start..end });
     }
@@ -148,7 +196,8 @@ mod tests {
 
     #[test]
     fn a_line_shows_no_secret() {
-        let secrets = SecretNames(["password", "key", "hex", "P2"].map(str::to_owned).into());
+        let names = ["password", "key", "hex", "P2"].map(str::to_owned).into();
+        let secrets = SecretNames { names, harmless: None };
         for (line, masked) in [
             ("password = \"a\\\"b\" # c", "password = \"***\" # c"),
             ("1 = { user = 'u', password = 'p' }", "1 = { user = 'u', password = \"***\" }"),
@@ -156,9 +205,17 @@ mod tests {
             ("\"P2\"=1234", "\"P2\"=\"***\""),
             ("delivery.key = \"\"\"abc", "delivery.key = \"***\""),
             ("user = \"u\"", "user = \"u\""),
+            ("R = \"[--key abc --uid x --pwd $SB] /\"", "R = \"[--key *** --uid x --pwd $SB] /\""),
+            ("R = '[--key \"a b\"] /'", "R = '[--key ***] /'"),
+            ("url = \"https://u:p@h/\"", "url = \"https://u:***@h/\""),
         ] {
             assert_eq!(secrets.mask(line), masked);
         }
+        let unloaded = SecretNames::of_anything();
+        assert_eq!(unloaded.mask("pasword = 'x' # c"), "pasword = \"***\" # c");
+        assert_eq!(unloaded.mask("password = { env = \"X\" }"), "password = { env = \"X\" }");
+        assert_eq!(unloaded.mask("key = 'x'\t"), "key = \"***\"\t");
+        assert_eq!(unloaded.mask("transport = 'tpc'"), "transport = 'tpc'");
     }
 
     #[test]

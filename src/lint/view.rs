@@ -1,15 +1,18 @@
 //! What rules look at, made once for all of them: the deployment, and each device with its settings and rendered files.
 
+use std::cell::OnceCell;
 use std::path::Path;
 use std::sync::Arc;
 
 use time::OffsetDateTime;
 
+use super::cisco::CiscoPhone;
 use super::finding::{Finding, Mark};
 use super::written::{self, Written};
 use crate::config::{Config, Listener};
 use crate::document::{DeTable, DeValue, Document};
 use crate::packs::{self, Audience, FileEntry, Format, Model, Pack, Source};
+use crate::phone::{Maker, Parameters};
 use crate::render::{Parameter, RenderError, Shown};
 use crate::resync::{Device, Generation};
 use crate::settings::Effective;
@@ -82,6 +85,10 @@ pub struct DeviceView<'d> {
     pub model: &'d Model,
     pub settings: &'d Effective,
     pub files: Vec<FileView<'d>>,
+    /// Whose phone it is, of those that the program knows more of than its pack tells.
+    pub maker: Option<Maker>,
+    cisco: OnceCell<Option<CiscoPhone>>,
+    parameters: OnceCell<Parameters>,
 }
 
 impl Profile {
@@ -174,7 +181,8 @@ impl<'d> Deployment<'d> {
             places.push(index);
             files.push(FileView { entry, path, same_as, outcome });
         }
-        Some(DeviceView { deployment: self, device, pack, model, settings, files })
+        let (maker, cisco, parameters) = (Maker::of(&model.name), OnceCell::new(), OnceCell::new());
+        Some(DeviceView { deployment: self, device, pack, model, settings, files, maker, cisco, parameters })
     }
 
     /// A finding at a key of the configuration: `["tls", "certificate"]` of a listener, or of the file's top. What a
@@ -202,13 +210,14 @@ impl<'d> Deployment<'d> {
     }
 }
 
-/// The line of a dotted key.
+/// The line of a dotted key, or of the table that would hold it.
 fn line_in(document: &Document, table: &DeTable<'_>, keys: &[&str]) -> Option<u32> {
     let (first, rest) = keys.split_first()?;
     let (key, value) = table.get_key_value(*first)?;
+    let own = document.line_at(key.span().start);
     match value.get_ref() {
-        DeValue::Table(inner) if !rest.is_empty() => line_in(document, inner, rest),
-        _ => Some(document.line_at(key.span().start)),
+        DeValue::Table(inner) if !rest.is_empty() => line_in(document, inner, rest).or(Some(own)),
+        _ => Some(own),
     }
 }
 
@@ -238,12 +247,11 @@ fn public_files<'d>(config: &Config, generation: &'d Generation) -> Vec<PublicFi
 
 /// For each file the earlier one that is made by the same template and mapping, where neither asks which file it is.
 fn same_texts(pack: &Pack) -> Vec<Option<usize>> {
-    let asks = pack.templates.iter().any(|template| template.text.contains("file."))
-        || pack
-            .mappings
-            .values()
-            .flat_map(|mapping| mapping.families())
-            .any(|(_, expressions)| expressions.iter().any(|entry| entry.expression.contains("file.")));
+    let asks_which = |text: &str| ["file.name", "file.path", "file["].iter().any(|name| text.contains(name));
+    let mut expressions =
+        pack.mappings.values().flat_map(|mapping| mapping.families()).flat_map(|(_, expressions)| expressions.iter());
+    let asks = pack.templates.iter().any(|template| asks_which(&template.text))
+        || expressions.any(|entry| asks_which(&entry.expression));
     let alike = |file: &FileEntry, other: &FileEntry| match (&file.source, &other.source) {
         (Source::Template { template, mapping }, Source::Template { template: of_other, mapping: other_mapping }) => {
             template == of_other
@@ -273,6 +281,23 @@ impl<'d> DeviceView<'d> {
         self.profiles().find(|(file, _)| is_mapped(file))
     }
 
+    /// A Cisco phone that holds the device's profile; none for a phone of another maker.
+    pub fn cisco(&self) -> Option<&CiscoPhone> {
+        let phone = self.cisco.get_or_init(|| {
+            let (_, profile) = self.own().filter(|_| self.maker == Some(Maker::Cisco))?;
+            CiscoPhone::new(self.device, &self.model.name, profile)
+        });
+        phone.as_ref()
+    }
+
+    /// The parameters of the device's own profile, as an emulated phone holds them.
+    pub fn parameters(&self) -> &Parameters {
+        self.parameters.get_or_init(|| {
+            let made = self.own().into_iter().flat_map(|(_, profile)| &profile.made);
+            made.map(|parameter| (parameter.name.to_string(), parameter.value.clone())).collect()
+        })
+    }
+
     /// A finding in the device's own file, as a whole: for what is missing.
     pub fn missing(&self, message: impl Into<String>) -> Finding {
         Finding::new(message).in_line(self.device.layer.source.clone(), self.device.model_line)
@@ -293,7 +318,18 @@ impl<'d> DeviceView<'d> {
         file: &FileView<'_>,
         parameter: &ParameterView<'_>,
     ) -> Finding {
-        let finding = Finding::new(message).rendered(&file.path, Some(parameter.line));
+        self.at_marked_parameter(message, file, parameter, Mark::Line)
+    }
+
+    /// The same with a part of the value marked; the mark is kept where the operator wrote the value as it is.
+    pub fn at_marked_parameter(
+        &self,
+        message: impl Into<String>,
+        file: &FileView<'_>,
+        parameter: &ParameterView<'_>,
+        mark: Mark,
+    ) -> Finding {
+        let finding = Finding::new(message).rendered(&file.path, Some(parameter.line)).mark(mark);
         let (settings, family) = (Some(self.settings), self.model.family.as_str());
         super::provenance::place(finding, self.pack, family, file.entry, parameter, settings)
     }

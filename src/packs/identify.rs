@@ -40,6 +40,11 @@ const GROUPS: [&str; 5] = ["vendor", "model", "firmware", "mac", "serial"];
 const PATTERN_BYTES: usize = 1 << 20;
 
 impl Patterns {
+    /// Whether there is a pattern of a certificate that one phone alone has.
+    pub fn reads_certificates(&self) -> bool {
+        self.certificates.iter().any(|pattern| !pattern.generic)
+    }
+
     /// Reads `[[user_agent]]` and `[[certificate]]`.
     pub fn read(reader: &Reader<'_>) -> Self {
         let mut patterns = Self::default();

@@ -270,6 +270,11 @@ impl Pack {
         })
     }
 
+    /// Whether any certificate tells the pack which phone it is.
+    pub fn reads_certificates(&self) -> bool {
+        self.patterns.reads_certificates()
+    }
+
     /// The file of that name.
     pub fn file(&self, name: &str) -> Option<&FileEntry> {
         self.files.iter().find(|file| file.name == name)

@@ -131,6 +131,46 @@ impl Effects {
     }
 }
 
+/// Whose ways of writing a list's values follow: what a dial plan is differs between makers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Dialect {
+    /// Nothing is known of it.
+    #[default]
+    Unknown,
+    /// Cisco's multiplatform phones.
+    CiscoMpp,
+    /// The SPA phones and adapters before them.
+    CiscoSpa,
+    /// Aastra's, later Mitel's.
+    Aastra,
+    Grandstream,
+}
+
+impl Dialect {
+    /// Whether values may hold Cisco's macros.
+    pub fn is_cisco(self) -> bool {
+        matches!(self, Self::CiscoMpp | Self::CiscoSpa)
+    }
+}
+
+impl FromStr for Dialect {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(match text {
+            "cisco-mpp" => Self::CiscoMpp,
+            "cisco-spa" => Self::CiscoSpa,
+            "aastra" => Self::Aastra,
+            "grandstream" => Self::Grandstream,
+            other => {
+                return Err(format!(
+                    "\"{other}\" is no dialect: they are cisco-mpp, cisco-spa, aastra and grandstream"
+                ));
+            }
+        })
+    }
+}
+
 /// How a Bool is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BoolWords {
@@ -166,6 +206,8 @@ pub struct Parameter {
 pub struct ParameterList {
     /// The list is known to be incomplete.
     pub open: bool,
+    /// Whose syntax values have where makers differ.
+    pub dialect: Dialect,
     /// The words that `access` may be.
     pub access_words: Vec<Arc<str>>,
     pub bool_words: Option<BoolWords>,
@@ -221,6 +263,7 @@ impl ParameterList {
         let reader = Reader::new(&document, &table, &problems);
         let mut list = Self {
             open: reader.boolean("open").unwrap_or(false),
+            dialect: reader.parsed::<Dialect>("dialect").unwrap_or_default(),
             access_words: reader.texts("access").unwrap_or_default().into_iter().map(Into::into).collect(),
             bool_words: bool_words(&reader),
             ..Self::default()

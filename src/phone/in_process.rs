@@ -48,7 +48,7 @@ impl InProcess {
 }
 
 /// A URL with scheme and host in lower case and without the scheme's own port.
-fn normal(url: &str) -> String {
+pub fn normal(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
     let (host, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
     let (scheme, host) = (scheme.to_lowercase(), host.to_lowercase());

@@ -1,14 +1,17 @@
 //! `resyncd check`: find what is wrong before a phone does. How findings are written is in a file for each format.
 
+mod github;
 mod human;
 mod json;
-mod progress;
+mod junit;
+pub mod progress;
+mod sarif;
 
 use std::path::Path;
 
-pub(super) use self::progress::Bar;
 use super::{Ending, Failure};
-use crate::lint::{self, Options, Report};
+use crate::lint::{self, Finding, Options, Report};
+use crate::model::Escaped;
 
 /// Find what is wrong before a phone does.
 ///
@@ -29,6 +32,9 @@ pub struct Args {
     /// Name every device that a finding is about, and not just the first few.
     #[arg(long)]
     all_devices: bool,
+    /// Play every device's phone against its own files, too. Needs the secrets that they are made of.
+    #[arg(long)]
+    emulate: bool,
 }
 
 /// The formats of findings.
@@ -39,6 +45,12 @@ enum Format {
     /// An array of {rule, severity, message, why, help, file, line, column, end_column, key, device, device_count, devices, path,
     /// rendered_line}; null for what a finding has not.
     Json,
+    /// SARIF 2.1.0, which code hosts show beside the changed lines.
+    Sarif,
+    /// JUnit XML for CI servers: errors are failed test cases.
+    Junit,
+    /// Annotations of GitHub Actions.
+    Github,
 }
 
 impl Args {
@@ -51,13 +63,21 @@ impl Args {
         for rule in &self.rules {
             self::known(rule)?;
         }
-        let options = Options { all_devices: self.all_devices, rules: self.rules.clone(), ..Options::default() };
-        let mut bar = Bar::new();
+        let options = Options {
+            all_devices: self.all_devices,
+            rules: self.rules.clone(),
+            emulate: self.emulate,
+            ..Options::default()
+        };
+        let mut bar = progress::Bar::new();
         let report = lint::run(config_file, &options, &mut |all, seen| bar.tell(all, seen));
         bar.end();
         match self.format {
             Format::Human => human::write(&report)?,
             Format::Json => json::write(&report)?,
+            Format::Sarif => sarif::write(&report, config_file)?,
+            Format::Junit => junit::write(&report)?,
+            Format::Github => github::write(&report)?,
         }
         eprintln!("{}", summary(&report));
         Ok(if report.has_error { Ending::Findings } else { Ending::Fine })
@@ -73,6 +93,23 @@ fn known(rule: &str) -> Result<(), Failure> {
     let near = crate::document::nearest(rule, ids.iter().copied());
     let help = near.map(|near| format!("; did you mean \"{near}\"?")).unwrap_or_default();
     Err(Failure::Other(format!("there is no rule \"{rule}\"{help}")))
+}
+
+/// In running text: what is wrong, what the phone does with it, and what to do.
+fn message(finding: &Finding) -> String {
+    let mut parts = vec![finding.message.clone()];
+    parts.extend(finding.why.clone());
+    parts.extend(finding.help.clone());
+    match finding.devices.as_slice() {
+        [] => {}
+        [only] if finding.device_count == 1 => parts.push(format!("Device {only}.")),
+        [first, ..] => parts.push(format!("{} devices, {first} among them.", finding.device_count)),
+    }
+    let ended = parts.iter().map(|part| {
+        let part = Escaped(part).to_string();
+        if part.ends_with(['.', '!', '?']) { part } else { part + "." }
+    });
+    ended.collect::<Vec<_>>().join(" ")
 }
 
 /// One line on the whole, for stderr.

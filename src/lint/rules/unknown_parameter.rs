@@ -1,3 +1,6 @@
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
 use crate::document::nearest;
 use crate::lint::rule::rule;
 use crate::lint::{About, Deployment, DeviceView, Finding, Findings, Mark, ParameterView, Rule};
@@ -16,7 +19,7 @@ rule! {
     ///
     /// Where the pack says that its list is incomplete (`open = true`) this is a note, and only told where a listed name is
     /// near.
-    pub struct UnknownParameter = "unknown-parameter", Error;
+    pub struct UnknownParameter { told: Mutex<HashMap<(String, String), Option<Told>>> } = "unknown-parameter", Error;
 }
 
 impl Rule for UnknownParameter {
@@ -28,7 +31,7 @@ impl Rule for UnknownParameter {
         for file in deployment.public.iter().filter(|file| has_parameters(file.entry)) {
             let Ok(profile) = &file.outcome else { continue };
             for parameter in profile.parameters(file.pack) {
-                if let Some(told) = unknown(&parameter, file.pack) {
+                if let Some(told) = self.unknown(&parameter, file.pack) {
                     findings.report(told.finish(file.at_parameter(told.message.clone(), &parameter)));
                 }
             }
@@ -38,7 +41,7 @@ impl Rule for UnknownParameter {
     fn device(&self, view: &DeviceView<'_>, findings: &mut Findings) {
         for (file, profile) in view.profiles().filter(|(file, _)| has_parameters(file.entry)) {
             for parameter in profile.parameters(view.pack) {
-                if let Some(told) = unknown(&parameter, view.pack) {
+                if let Some(told) = self.unknown(&parameter, view.pack) {
                     findings.report(told.finish(view.at_parameter(told.message.clone(), file, &parameter)));
                 }
             }
@@ -51,6 +54,7 @@ fn has_parameters(file: &FileEntry) -> bool {
     matches!(file.source, Source::Template { mapping: Some(_), .. })
 }
 
+#[derive(Clone)]
 struct Told {
     message: String,
     help: Option<String>,
@@ -64,18 +68,27 @@ impl Told {
     }
 }
 
-fn unknown(parameter: &ParameterView<'_>, pack: &Pack) -> Option<Told> {
-    if parameter.known.is_some() {
-        return None;
+impl UnknownParameter {
+    /// What is told of a parameter, if it is unknown. The nearest of a thousand names takes its time, and a hundred thousand
+    /// devices may have the same slip in them.
+    fn unknown(&self, parameter: &ParameterView<'_>, pack: &Pack) -> Option<Told> {
+        if parameter.known.is_some() {
+            return None;
+        }
+        let key = (pack.name.clone(), parameter.name.to_owned());
+        let mut all = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        all.entry(key).or_insert_with(|| unknown(parameter.name, pack)).clone()
     }
-    let near = nearest(parameter.name, pack.parameters.names());
+}
+
+fn unknown(name: &str, pack: &Pack) -> Option<Told> {
+    let near = nearest(name, pack.parameters.names());
     let is_note = pack.parameters.open;
     // P values are alike by their nature: a number that is near says nothing.
-    let is_number = parameter.name.trim_start_matches('P').bytes().all(|byte| byte.is_ascii_digit());
+    let is_number = name.trim_start_matches('P').bytes().all(|byte| byte.is_ascii_digit());
     if is_note && (near.is_none() || is_number) {
         return None;
     }
     let help = near.map(|near| format!("did you mean {near}?"));
-    let message = format!("{} knows no parameter {}", pack.name, parameter.name);
-    Some(Told { message, help, is_note })
+    Some(Told { message: format!("{} knows no parameter {name}", pack.name), help, is_note })
 }

@@ -1,0 +1,54 @@
+use crate::identity::Access;
+use crate::lint::rule::rule;
+use crate::lint::{About, DeviceView, Findings, Rule};
+
+rule! {
+    /// A device's profile with secrets in it goes over plain HTTP, unencrypted.
+    ///
+    /// # What the phone does
+    ///
+    /// It fetches its passwords in clear: whoever is on the way reads them, and can change them.
+    ///
+    /// # How to mend it
+    ///
+    /// Let the phone come by HTTPS (`provisioning.url`), or encrypt its profile (`[delivery]`). Where the network on the way is
+    /// yours alone, say so in a comment.
+    ///
+    /// Where `provisioning.url` is HTTPS, but a plain listener would serve the profile too, this is a note.
+    pub struct ClearOverHttp = "clear-over-http", Warning;
+}
+
+impl Rule for ClearOverHttp {
+    fn about(&self) -> &'static About {
+        &Self::ABOUT
+    }
+
+    fn device(&self, view: &DeviceView<'_>, findings: &mut Findings) {
+        let Some(listener) = view.deployment.listeners(false).next() else { return };
+        // Over plain HTTP nothing but the network can open a clear file.
+        if Access::of(view.settings).networks.is_empty() {
+            return;
+        }
+        // A first profile that brings the key is never encrypted; the staging network that it needs is what opens it.
+        if super::delivery_mismatch::is_encrypted(view) {
+            return;
+        }
+        let is_by_http = view.settings.text("provisioning.url").is_some_and(|url| url.starts_with("http://"));
+        let Some((file, _)) = view.own() else { return };
+        let holds_secret = view.profiles().any(|(_, profile)| profile.made.iter().any(|parameter| parameter.secret));
+        if !holds_secret {
+            return;
+        }
+        let message = format!(
+            "{} goes out in clear by the listener \"{}\"",
+            file.entry.paths.first().map(ToString::to_string).unwrap_or_default(),
+            listener.name
+        );
+        let finding = if is_by_http {
+            view.at_setting(message, "provisioning.url")
+        } else {
+            view.at_setting(message, "access.networks").note()
+        };
+        findings.report(finding.rendered(&file.path, None));
+    }
+}

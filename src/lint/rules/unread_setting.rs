@@ -1,0 +1,160 @@
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::Path;
+use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
+
+use regex::Regex;
+
+use crate::lint::rule::rule;
+use crate::lint::{About, Deployment, DeviceView, FEW, Finding, Findings, Mark, Rule};
+use crate::model::MacAddr;
+use crate::packs::{ModelId, Pack, sources_of};
+use crate::settings::schema::Shape;
+use crate::settings::{Key, Origin};
+
+rule! {
+    /// A setting that nothing reads for any of the phones that it is set for.
+    ///
+    /// # What the phone does
+    ///
+    /// Nothing: it is never told of it.
+    ///
+    /// # How to mend it
+    ///
+    /// Remove the setting, or say it in the phone's own words in `[params]`; `resyncd explain MAC PARAMETER` tells what a
+    /// parameter is made of.
+    ///
+    /// A setting that several devices share is told of only if none of their packs reads it.
+    pub struct UnreadSetting {
+        read: OnceLock<HashMap<(usize, String), Reads>>,
+        shared: Mutex<BTreeMap<Place, Told>>,
+    } = "unread-setting", Warning;
+}
+
+/// File and line of a setting in a layer that devices share, and its name.
+type Place = (Arc<Path>, u32, String);
+
+/// What is known of it so far.
+#[derive(Default, Clone)]
+struct Told {
+    is_read: bool,
+    count: usize,
+    /// The first few devices.
+    devices: Vec<MacAddr>,
+}
+
+/// Names of settings, with `{n}` for a number, that a family's mappings and the pack's templates read.
+#[derive(Default)]
+struct Reads(HashSet<String>);
+
+/// What the program itself reads: how files are delivered and opened.
+const OWN: [&str; 2] = ["delivery", "access"];
+
+#[allow(clippy::unwrap_used, reason = "a constant pattern, compiled by every test of this rule")]
+static NAME: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"\b([a-z_]+)(?:\[[^\]]*\])?\??\.([a-z0-9_]+)|\battribute=.([a-z0-9_]+)").unwrap());
+
+impl Reads {
+    fn of(pack: &Pack, family: &str) -> Self {
+        let mut reads = Self::default();
+        for entry in pack.mappings.values().filter_map(|mapping| mapping.of_family(family)).flat_map(|all| all.iter()) {
+            // An expression may loop over lines and keys, or give one a name.
+            reads.0.extend(entry.reads.iter().flat_map(|read| sources_of(read)));
+            reads.text(&entry.expression);
+        }
+        for template in &pack.templates {
+            reads.text(&template.text);
+        }
+        reads
+    }
+
+    /// Every `section.setting`, and every `name.setting` where the name may stand for a line or a key.
+    fn text(&mut self, text: &str) {
+        for found in NAME.captures_iter(text) {
+            let part = |group: usize| found.get(group).map_or("", |part| part.as_str());
+            let (section, setting) = if part(3).is_empty() { (part(1), part(2)) } else { ("", part(3)) };
+            self.0.extend(sources_of(&format!("{section}.{setting}")));
+            let shape = crate::settings::schema::section(section).map(|section| section.shape);
+            if matches!(shape, None | Some(Shape::Numbered)) {
+                for section in ["lines", "keys"] {
+                    self.0.extend(sources_of(&format!("{section}.{{n}}.{setting}")));
+                }
+            }
+        }
+    }
+
+    fn has(&self, key: &Key) -> bool {
+        match key {
+            Key::Param(_) | Key::ParamAccess(_) => true,
+            Key::Var(name) => {
+                let first = name.split('.').next().unwrap_or_default();
+                self.0.contains(&format!("vars.{first}"))
+            }
+            Key::Numbered { .. } | Key::Plain { .. } => {
+                let Some((section, setting)) = key.schema() else { return true };
+                let middle = if matches!(key, Key::Numbered { .. }) { ".{n}." } else { "." };
+                OWN.contains(&section.name) || self.0.contains(&format!("{}{middle}{}", section.name, setting.name))
+            }
+        }
+    }
+}
+
+impl UnreadSetting {
+    /// What each family of each pack reads.
+    fn read(&self, deployment: &Deployment<'_>) -> &HashMap<(usize, String), Reads> {
+        self.read.get_or_init(|| {
+            let mut all = HashMap::new();
+            for (index, pack) in deployment.generation.packs.iter().enumerate() {
+                for model in &pack.models.list {
+                    let key = (index, model.family.clone());
+                    all.entry(key).or_insert_with(|| Reads::of(pack, &model.family));
+                }
+            }
+            all
+        })
+    }
+}
+
+impl Rule for UnreadSetting {
+    fn about(&self) -> &'static About {
+        &Self::ABOUT
+    }
+
+    fn device(&self, view: &DeviceView<'_>, findings: &mut Findings) {
+        let ModelId { pack, .. } = view.device.model;
+        let Some(reads) = self.read(view.deployment).get(&(pack, view.model.family.clone())) else { return };
+        for (key, setting) in view.settings.iter() {
+            if Arc::ptr_eq(&setting.origin.source, &view.pack.defaults.source) {
+                continue;
+            }
+            let is_own = Arc::ptr_eq(&setting.origin.source, &view.device.layer.source);
+            if is_own {
+                if !reads.has(key) {
+                    findings.report(finding(key, &setting.origin));
+                }
+                continue;
+            }
+            let place = (setting.origin.source.clone(), setting.origin.line, key.to_string());
+            let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+            let told = shared.entry(place).or_default();
+            told.count += 1;
+            told.devices.push(view.device.mac);
+            told.devices.sort_unstable();
+            told.devices.truncate(FEW);
+            told.is_read |= reads.has(key);
+        }
+    }
+
+    fn finish(&self, _: &Deployment<'_>, findings: &mut Findings) {
+        let shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        for ((source, line, name), told) in shared.iter().filter(|(_, told)| !told.is_read) {
+            let Some(key) = Key::parse(name) else { continue };
+            let origin = Origin { source: source.clone(), line: *line };
+            let finding = finding(&key, &origin).devices(told.devices.clone());
+            findings.report(Finding { device_count: told.count, ..finding });
+        }
+    }
+}
+
+fn finding(key: &Key, origin: &Origin) -> Finding {
+    Finding::new(format!("nothing reads {key}")).at(origin).key(key).mark(Mark::Name)
+}
