@@ -12,6 +12,7 @@ mod cert;
 mod check_formats;
 mod config;
 mod delivery;
+mod diff;
 mod docs;
 mod events;
 mod examples;

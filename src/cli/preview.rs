@@ -65,7 +65,8 @@ impl Args {
 
         let options = lint::Options { all_devices: true, devices: named.clone(), ..lint::Options::default() };
         let mut bar = Bar::new();
-        let findings = lint::check(config_now, generation, &levels, &options, &mut |all, seen| bar.tell(all, seen));
+        let findings =
+            lint::check_loaded(config_now, generation, &levels, &options, &mut |all, seen| bar.tell(all, seen));
         bar.end();
         let (devices, scope) = self.chosen(named, base.as_ref());
         let preview = Preview {

@@ -161,7 +161,7 @@ impl Comparing<'_> {
     /// A file that phones may ask for on one side only.
     pub fn lone_file(&self, old: Option<&FileEntry>, new: Option<&FileEntry>, packs: (&Pack, &Pack)) -> Finding {
         let (side, pack) = if new.is_some() { (&self.new, packs.1) } else { (&self.old, packs.0) };
-        let name: Arc<str> = new.or(old).map(path_of).unwrap_or_default();
+        let name: Arc<str> = new.or(old).map(|file| format!("file {}", file.name)).unwrap_or_default().into();
         let told = |file: Option<&FileEntry>| file.map(|file| path_of(file).to_string());
         let source = side.file(&pack.folder.join("pack.toml"));
         let change = Change::new(Subject::File(name), told(old), told(new), source, new.map(|file| file.line));

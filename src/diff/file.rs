@@ -110,9 +110,11 @@ impl Sides<'_> {
         let own = [format!("params.{}", parameter.name)];
         let cause = among(self.differing, &own)
             .or_else(|| among(self.differing, &reads_new))
-            .or_else(|| among(self.differing, &reads_old));
+            .or_else(|| among(self.differing, &reads_old))
+            .or_else(|| self.by_value(before, after));
         let (source, line) = match cause {
             Some(cause) => (cause.source.clone(), cause.line),
+            None if self.is_same_making(before, after) => self.layout(),
             None => self.unsettled(before, after),
         };
         // Where a secret stands is no secret, and that it stands elsewhere is the change.
@@ -131,6 +133,38 @@ impl Sides<'_> {
             source,
             line,
         }
+    }
+
+    /// Expressions that look at all lines don't say which setting they take; one that has become the very value is it.
+    fn by_value(&self, before: Option<&Parameter>, after: Option<&Parameter>) -> Option<&Differing> {
+        let is = |shown: &Option<String>, parameter: Option<&Parameter>| match (shown, parameter) {
+            (Some(shown), Some(parameter)) => *shown == format!("{:?}", parameter.value),
+            (None, None) => true,
+            _ => false,
+        };
+        let mut plain = self.differing.iter().filter(|setting| !setting.secret);
+        plain.find(|setting| is(&setting.new, after) && (after.is_some() || is(&setting.old, before)))
+    }
+
+    /// Whether both sides make the parameter by the same expression, so that settings must have changed it.
+    fn is_same_making(&self, before: Option<&Parameter>, after: Option<&Parameter>) -> bool {
+        if self.differing.is_empty() {
+            return false;
+        }
+        if self.packs.0.fingerprint == self.packs.1.fingerprint {
+            return true;
+        }
+        let expression = |parameter: &Parameter, mapping: Option<&Mapping>, family: &str| match &parameter.made {
+            Made::Mapping { pattern, .. } => mapping?
+                .of_family(family)?
+                .iter()
+                .find(|entry| entry.pattern == *pattern)
+                .map(|entry| entry.expression.clone()),
+            Made::Params(_) => None,
+        };
+        let old = before.and_then(|p| expression(p, mapping(self.packs.0, self.files.0), self.families.0));
+        let new = after.and_then(|p| expression(p, mapping(self.packs.1, self.files.1), self.families.1));
+        old.is_some() && old == new
     }
 
     fn access(&self, before: &Parameter, after: &Parameter) -> Change {

@@ -14,7 +14,7 @@ mod group;
 mod lines;
 mod seal;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
 use rayon::prelude::*;
@@ -24,7 +24,7 @@ pub use self::group::{Common, Group, Told};
 use self::group::{Found, Who};
 use self::seal::Sealer;
 use crate::model::{MacAddr, lexical};
-use crate::packs::Effect;
+use crate::packs::{Effect, Effects};
 use crate::resync::Generation;
 use crate::revision::{Deployment, Loaded};
 
@@ -95,9 +95,50 @@ impl Report {
         self.distinct(|_| true)
     }
 
+    /// The entries by what they have in common for a reader: the kind, and the file that set the new values. One change of a
+    /// layer is several entries where phones of several families have it in different files.
+    pub fn sections(&self) -> Vec<Section<'_>> {
+        let mut sections: Vec<Section<'_>> = Vec::new();
+        let mut at: HashMap<(Kind, Option<&str>, bool), usize> = HashMap::new();
+        for group in &self.groups {
+            let index = *at.entry((group.kind, group.source.as_deref(), group.own)).or_insert_with(|| {
+                sections.push(Section { groups: Vec::new() });
+                sections.len() - 1
+            });
+            if let Some(section) = sections.get_mut(index) {
+                section.groups.push(group);
+            }
+        }
+        sections
+    }
+
     fn distinct(&self, is_meant: impl Fn(&Group) -> bool) -> usize {
         let groups = self.groups.iter().filter(|group| is_meant(group));
         groups.flat_map(|group| &group.devices).collect::<BTreeSet<_>>().len()
+    }
+}
+
+/// Entries of one kind and source.
+#[derive(Debug, Clone)]
+pub struct Section<'r> {
+    /// At least one.
+    pub groups: Vec<&'r Group>,
+}
+
+impl Section<'_> {
+    /// The devices of all entries.
+    pub fn devices(&self) -> Vec<MacAddr> {
+        match self.groups.as_slice() {
+            [one] => one.devices.clone(),
+            groups => {
+                let devices: BTreeSet<MacAddr> = groups.iter().flat_map(|group| &group.devices).copied().collect();
+                devices.into_iter().collect()
+            }
+        }
+    }
+
+    pub fn effects(&self) -> Effects {
+        self.groups.iter().fold(Effects::default(), |all, group| all.and(group.effects()))
     }
 }
 

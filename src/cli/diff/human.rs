@@ -2,9 +2,9 @@
 
 use std::io::{self, Write};
 
-use super::{headline, origin, phones, shown, subject, summary, whom};
-use crate::diff::{Common, Group, Kind, Report};
-use crate::model::Escaped;
+use super::{BESIDE, headline, origin, shown, subject, summary, whom};
+use crate::diff::{Common, Kind, Report, Section, Subject};
+use crate::model::{Escaped, MacAddr};
 
 /// Writes to a terminal or a file.
 pub struct Writing<'w> {
@@ -29,7 +29,7 @@ impl Writing<'_> {
     pub fn report(&mut self, report: &Report) -> io::Result<()> {
         let summary = self.painted(Colour::Bold, &summary(report));
         writeln!(self.out, "{summary}")?;
-        report.groups.iter().try_for_each(|group| self.group(group))
+        report.sections().iter().try_for_each(|section| self.section(section))
     }
 
     fn painted(&self, colour: Colour, text: &str) -> String {
@@ -43,45 +43,59 @@ impl Writing<'_> {
         if self.colours { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_string() }
     }
 
-    fn group(&mut self, group: &Group) -> io::Result<()> {
-        let named: Vec<String> = group.devices.iter().take(self.shown).map(ToString::to_string).collect();
-        let rest = if named.len() < group.devices.len() { ", …" } else { "" };
-        let whom = match named.as_slice() {
-            [] => whom(group),
-            [one] if rest.is_empty() => one.clone(),
-            _ if self.shown == usize::MAX => whom(group),
-            named => format!("{} ({}{rest})", whom(group), named.join(", ")),
-        };
-        let colour = match group.kind {
+    fn section(&mut self, section: &Section<'_>) -> io::Result<()> {
+        let Some(first) = section.groups.first() else { return Ok(()) };
+        let colour = match first.kind {
             Kind::Unrendered | Kind::Removed => Colour::Red,
             Kind::Added => Colour::Green,
             Kind::Moved | Kind::Changed => Colour::Bold,
         };
-        let head = headline(group);
-        let head = self.painted(colour, &head);
-        let joint = if head.is_empty() { "" } else { ": " };
-        writeln!(self.out, "\n{head}{joint}{whom}")?;
-        if !group.files.is_empty() {
-            writeln!(self.out, "  {}", Escaped(&group.files.join(", ")))?;
-        }
-        if !group.models.is_empty() {
-            writeln!(self.out, "  {}", Escaped(&group.models.join(", ")))?;
-        }
-        for change in &group.changes {
-            self.change(change)?;
-        }
-        if self.shown == usize::MAX && named.len() > 1 {
-            writeln!(self.out, "  {}:", phones(named.len()))?;
-            for line in named.chunks(IN_A_LINE) {
-                writeln!(self.out, "    {}", line.join(" "))?;
+        let devices = section.devices();
+        let models = section.groups.iter().map(|group| group.models.len()).sum();
+        let head = self.painted(colour, &headline(section));
+        let is_one = section.groups.len() == 1;
+        let named = if is_one { self.named(&devices) } else { String::new() };
+        writeln!(self.out, "\n{head}: {}{named}", whom(devices.len(), models))?;
+        for group in &section.groups {
+            let files = group.files.join(", ");
+            let named = self.named(&group.devices);
+            match (is_one, files.is_empty()) {
+                (true, true) => {}
+                (true, false) => writeln!(self.out, "  {}", Escaped(&files))?,
+                (false, _) => {
+                    let files = if files.is_empty() { BESIDE } else { &files };
+                    let whom = whom(group.devices.len(), group.models.len());
+                    writeln!(self.out, "  {}: {whom}{named}", Escaped(files))?;
+                }
+            }
+            if !group.models.is_empty() {
+                writeln!(self.out, "    {}", Escaped(&group.models.join(", ")))?;
+            }
+            group.changes.iter().try_for_each(|change| self.change(change))?;
+            if self.shown == usize::MAX {
+                let macs: Vec<String> = group.devices.iter().map(ToString::to_string).collect();
+                for line in macs.chunks(IN_A_LINE) {
+                    writeln!(self.out, "      {}", line.join(" "))?;
+                }
             }
         }
         Ok(())
     }
 
+    /// The first few, in brackets; nothing where all are listed below.
+    fn named(&self, devices: &[MacAddr]) -> String {
+        if devices.is_empty() || self.shown == usize::MAX {
+            return String::new();
+        }
+        let named: Vec<String> = devices.iter().take(self.shown).map(ToString::to_string).collect();
+        let rest = if named.len() < devices.len() { ", …" } else { "" };
+        format!(" ({}{rest})", named.join(", "))
+    }
+
     fn change(&mut self, change: &Common) -> io::Result<()> {
         let (old, new) = (shown(&change.old), shown(&change.new));
         let (sign, values) = match (old, new) {
+            (_, Some(new)) if change.subject == Subject::Failure => ("!", format!("  {new}")),
             (None, None) => ("~", String::new()),
             (None, Some(new)) => ("+", format!("  {new}")),
             (Some(old), None) => ("-", format!("  {old}")),

@@ -3,8 +3,8 @@
 
 use std::fmt::Write;
 
-use super::{headline, meaning, origin, phones, shown, subject, summary, thousands, whom};
-use crate::diff::{Common, Group, Kind, Report};
+use super::{BESIDE, headline, meaning, origin, phones, shown, subject, summary, thousands, whom};
+use crate::diff::{Common, Group, Kind, Report, Section};
 use crate::model::Escaped;
 use crate::packs::Effect;
 
@@ -17,10 +17,16 @@ const RESERVE: usize = 512;
 /// Longer values are cut: the place to read them is the file.
 const VALUE: usize = 300;
 
-/// The changes of an entry that are written at most, so that one entry doesn't take the room of all others.
+/// The bytes that one file's changes take at most, beyond its first table.
+const SECTION: usize = 20_000;
+
+/// The bytes after which a table takes no more changes.
+const TABLE: usize = 12_000;
+
+/// The changes of a table that are written at most, so that one doesn't take the room of all others.
 const ROWS: usize = 60;
 
-/// The phones of an entry that are named at most.
+/// The phones of a table that are named at most.
 const PHONES: usize = 500;
 
 /// The whole comment, with a line end.
@@ -31,9 +37,10 @@ pub fn report(report: &Report, (old, new): (&str, &str), shown: usize) -> String
         return text;
     }
     text.push_str(&counts(report));
-    let mut left = report.groups.as_slice();
-    while let Some((group, rest)) = left.split_first() {
-        let entry = entry(group, shown);
+    let sections = report.sections();
+    let mut left = sections.as_slice();
+    while let Some((section, rest)) = left.split_first() {
+        let entry = entry(section, shown);
         if text.len() + entry.len() + RESERVE > LIMIT {
             break;
         }
@@ -41,7 +48,7 @@ pub fn report(report: &Report, (old, new): (&str, &str), shown: usize) -> String
         left = rest;
     }
     if !left.is_empty() {
-        let devices: usize = left.iter().map(|group| group.devices.len()).sum();
+        let devices: usize = left.iter().map(|section| section.devices().len()).sum();
         let entries = if left.len() == 1 { "entry" } else { "entries" };
         let _ = writeln!(
             text,
@@ -79,23 +86,42 @@ fn symbol(effect: Effect) -> &'static str {
     }
 }
 
-fn entry(group: &Group, shown: usize) -> String {
-    let head = headline(group);
-    let head = if head.is_empty() { String::new() } else { format!("{}: ", code(&head)) };
-    let has = |effect: &Effect| group.effects().has(*effect);
+fn entry(section: &Section<'_>, shown: usize) -> String {
+    let has = |effect: &Effect| section.effects().has(*effect);
     let marks: String =
         Effect::ALL.into_iter().filter(has).map(|effect| format!(" {} {}", symbol(effect), effect.word())).collect();
-    let mut text = format!("\n<details><summary>{head}{}{marks}</summary>\n\n", whom(group));
+    let models = section.groups.iter().map(|group| group.models.len()).sum();
+    let whom = whom(section.devices().len(), models);
+    let mut text = format!("\n<details><summary>{}: {whom}{marks}</summary>\n\n", code(&headline(section)));
+    for (index, group) in section.groups.iter().enumerate() {
+        let table = table(group, shown);
+        if text.len() + table.len() > SECTION && index > 0 {
+            let _ = writeln!(text, "\n… and {} more of this file.", thousands(section.groups.len() - index));
+            break;
+        }
+        text.push_str(&table);
+    }
+    text.push_str("\n</details>\n");
+    text
+}
+
+fn table(group: &Group, shown: usize) -> String {
+    let mut text = String::new();
     let list = |items: Vec<String>| items.iter().map(|item| code(item)).collect::<Vec<_>>().join(", ");
-    if !group.files.is_empty() {
-        let _ = writeln!(text, "{}\n", list(group.files.iter().map(ToString::to_string).collect()));
-    }
+    let files = list(group.files.iter().map(ToString::to_string).collect());
+    let files = if files.is_empty() { BESIDE.to_owned() } else { files };
+    let _ = writeln!(text, "{files}: {}\n", whom(group.devices.len(), group.models.len()));
     text.push_str("| | old | new | effect | set by |\n| --- | --- | --- | --- | --- |\n");
+    let mut rows = 0;
     for change in group.changes.iter().take(ROWS) {
+        if text.len() > TABLE {
+            break;
+        }
         text.push_str(&row(change));
+        rows += 1;
     }
-    if group.changes.len() > ROWS {
-        let _ = writeln!(text, "\n… and {} more changes.", thousands(group.changes.len() - ROWS));
+    if group.changes.len() > rows {
+        let _ = writeln!(text, "\n… and {} more changes.", thousands(group.changes.len() - rows));
     }
     let named: Vec<String> = if group.devices.is_empty() {
         group.models.iter().take(PHONES).map(ToString::to_string).collect()
@@ -105,9 +131,8 @@ fn entry(group: &Group, shown: usize) -> String {
     if !named.is_empty() {
         let rest = group.devices.len().max(group.models.len()) - named.len();
         let rest = if rest == 0 { String::new() } else { format!(" … and {} more", thousands(rest)) };
-        let _ = writeln!(text, "\n{}{rest}", list(named));
+        let _ = writeln!(text, "\n{}{rest}\n", list(named));
     }
-    text.push_str("\n</details>\n");
     text
 }
 
@@ -179,7 +204,7 @@ mod tests {
         let group = |n: u64| Group {
             kind: Kind::Changed,
             files: vec!["/a.xml".into()],
-            source: None,
+            source: Some(format!("devices/{n}.toml").into()),
             own: true,
             changes: vec![change.clone(); 3],
             devices: vec![format!("{n:012x}").parse::<MacAddr>().unwrap()],

@@ -8,7 +8,7 @@ use std::io::IsTerminal;
 use std::path::Path;
 
 use super::{Ending, Failure, output};
-use crate::diff::{self, Kind, Report, Side, Told};
+use crate::diff::{self, Kind, Report, Section, Side, Told};
 use crate::model::MacAddr;
 use crate::packs::Effect;
 use crate::revision::{Deployment, RevisionError};
@@ -46,6 +46,9 @@ enum Format {
     Json,
     Markdown,
 }
+
+/// Changes that are in no file: how the files are served.
+const BESIDE: &str = "beside the files";
 
 /// How many phones of an entry are named without --devices.
 const FIRST: usize = 3;
@@ -138,23 +141,21 @@ fn thousands(count: usize) -> String {
     text
 }
 
-/// Where the change was made: a file, each phone's own, or what became of the phones.
-fn headline(group: &diff::Group) -> String {
-    let place = match &group.source {
-        Some(source) => source.to_string(),
-        None if group.own && group.kind == Kind::Changed => "each phone's own file".to_owned(),
-        None => String::new(),
-    };
-    match group.kind {
-        Kind::Changed => place,
-        kind if place.is_empty() => kind.word().to_owned(),
-        kind => format!("{}: {place}", kind.word()),
+/// Where the changes were made: a file, each phone's own, or what became of the phones.
+fn headline(section: &Section<'_>) -> String {
+    let Some(group) = section.groups.first() else { return String::new() };
+    match (&group.source, group.kind) {
+        (Some(source), Kind::Changed) => source.to_string(),
+        (Some(source), kind) => format!("{}: {source}", kind.word()),
+        (None, Kind::Changed) if group.own => "each phone's own file".to_owned(),
+        (None, Kind::Changed) => "several causes".to_owned(),
+        (None, kind) => kind.word().to_owned(),
     }
 }
 
-/// Whom it concerns.
-fn whom(group: &diff::Group) -> String {
-    match (group.devices.len(), group.models.len()) {
+/// Whom it concerns: so many phones, or anyone.
+fn whom(devices: usize, models: usize) -> String {
+    match (devices, models) {
         (0, 0) => "for anyone".to_owned(),
         (0, 1) => "for anyone, 1 model".to_owned(),
         (0, models) => format!("for anyone, {models} models"),
