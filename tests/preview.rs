@@ -102,7 +102,7 @@ fn a_device_shows_what_every_value_comes_from() {
         "overrides",
         "Not set:",
         "/cisco/000e08abcdef.xml",
-        "the same text as /cisco/000e08abcdef.xml",
+        "the same text as /cisco/000e08abcdef.xml.",
     ] {
         assert!(text.contains(part), "{part} is not on the page");
     }
@@ -152,7 +152,7 @@ fn many_devices_are_in_pages_of_lists_and_of_a_finding() {
     let site = written(&config, &out, &["--base", base.path("").to_str().unwrap()]);
     site.check();
     assert_eq!(site.paths().filter(|path| path.starts_with("device/")).count(), 0);
-    assert!(site.text("findings/1.html").contains("Naem_1"));
+    assert!(site.files().any(|(path, text)| path.starts_with("findings/") && text.contains("Naem_1")));
     let lists: Vec<&str> = site.paths().filter(|path| path.starts_with("findings/f")).collect();
     assert!(lists.iter().filter(|path| path.ends_with("/3.html")).count() >= 1, "{lists:?}");
     // One device more, and the lists have it.

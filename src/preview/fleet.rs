@@ -28,7 +28,8 @@ pub struct Fleet<'f> {
     pub deployment: Deployment<'f>,
     /// Every device, by MAC.
     pub rows: Vec<Row<'f>>,
-    /// The findings in the order in which they are shown: the worst first, then by rule and place.
+    /// The findings in the order in which they are shown: the worst first, and of a rule those that
+    /// concern most devices.
     pub findings: Vec<&'f Finding>,
     /// Which finding is about which device, by MAC; the numbers are places in `findings`.
     findings_of: Vec<(MacAddr, u32)>,
@@ -42,7 +43,10 @@ impl<'f> Fleet<'f> {
     pub fn new(preview: &'f Preview<'f>) -> Self {
         let generation = preview.generation;
         let mut findings: Vec<&Finding> = preview.findings.findings.iter().collect();
-        findings.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.rule.cmp(b.rule)));
+        findings.sort_by(|a, b| {
+            let by_rule = b.severity.cmp(&a.severity).then_with(|| a.rule.cmp(b.rule));
+            by_rule.then_with(|| b.device_count.cmp(&a.device_count))
+        });
         let findings_of = by_device(findings.iter().map(|finding| finding.devices.as_slice()));
         let devices = generation.profiles.devices();
         let rows = devices.into_par_iter().map(|device| Row {

@@ -28,8 +28,6 @@ pub struct Shown<'t> {
     mapping: Option<String>,
     /// A file that is sent as it is.
     sent: Option<String>,
-    /// The file that has the same text.
-    same_as: Option<String>,
     error: Option<String>,
     /// Of a text that is nearly that of another file only those that differ.
     lines: Vec<Line<'t>>,
@@ -38,7 +36,7 @@ pub struct Shown<'t> {
     like: Option<Like>,
 }
 
-/// An earlier file with nearly the same text.
+/// An earlier file with the same text, or nearly.
 #[derive(Debug, Serialize)]
 struct Like {
     id: String,
@@ -73,13 +71,18 @@ impl<'t> Shown<'t> {
             template,
             mapping,
             sent,
-            same_as: None,
             error,
             lines,
             line_count: text.lines().count(),
             bytes: text.len(),
             like: None,
         }
+    }
+}
+
+impl Shown<'_> {
+    fn as_like(&self) -> Like {
+        Like { id: self.id.clone(), path: self.path.clone() }
     }
 }
 
@@ -123,14 +126,14 @@ pub fn write(site: &Site, fleet: &Fleet<'_>, row: &Row<'_>) -> Result<(), Error>
         };
         let mut one = Shown::new(index + 1, file.entry, &file.path, file.outcome.as_ref(), text, lines);
         // The text of a file with the very same template is not even made.
-        one.same_as = file.same_as.and_then(|at| shown.get(at)).map(|other| other.id.clone());
+        one.like = file.same_as.and_then(|at| shown.get(at)).map(Shown::as_like);
         let earlier = shown.iter().zip(files).zip(&texts);
         let mut earlier = earlier.filter(|((other, entry), _)| {
             other.like.is_none() && !other.lines.is_empty() && entry.entry.format == file.entry.format
         });
         let found = earlier.find_map(|((other, _), whole)| Some((other, profile::differing(text, whole)?)));
         if let Some((other, differing)) = found {
-            one.like = Some(Like { id: other.id.clone(), path: other.path.clone() });
+            one.like = Some(other.as_like());
             one.lines.retain(|line| differing.contains(&line.number()));
         }
         shown.push(one);
