@@ -10,6 +10,7 @@
 mod attacks;
 mod cert;
 mod check_formats;
+mod ci_example;
 mod config;
 mod delivery;
 mod diff;
