@@ -1,6 +1,9 @@
 //! One device on both sides: its own settings, and each of its files by parameter.
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, LazyLock};
+
+use regex::Regex;
 
 use super::Side;
 use super::cause::{Differing, Settings, differing};
@@ -9,7 +12,7 @@ use super::file::{self, Shape, Sides};
 use super::group::Finding;
 use super::seal::Sealer;
 use crate::model::MacAddr;
-use crate::packs::{Audience, Effect, Effects, FileEntry, Pack, Source as Body};
+use crate::packs::{Audience, Effect, Effects, FileEntry, Format, Pack, Source as Body};
 use crate::render::{RenderError, Rendered, Shown};
 use crate::resync::Device;
 
@@ -26,6 +29,32 @@ pub struct Comparing<'c> {
     pub new: Side<'c>,
     pub sealer: &'c Sealer,
     pub limit: usize,
+    /// The packs, by name, whose files are made without looking at which file it is.
+    alike: HashSet<&'c str>,
+}
+
+/// A comment, or the name by which a template asks which file it makes.
+#[allow(clippy::unwrap_used, reason = "a constant pattern, compiled by every test that compares")]
+static FILE: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"(?s)\{#.*?#\}|\b(?<file>file)\b").unwrap());
+
+fn names_file(template: &str) -> bool {
+    FILE.captures_iter(template).any(|found| found.name("file").is_some())
+}
+
+impl<'c> Comparing<'c> {
+    pub fn new(old: Side<'c>, new: Side<'c>, sealer: &'c Sealer, limit: usize) -> Self {
+        let looks = |pack: &Pack| {
+            let expressions = pack.mappings.values().flat_map(|mapping| mapping.families());
+            let mut expressions = expressions.flat_map(|(_, expressions)| expressions.iter());
+            pack.templates.iter().any(|template| names_file(&template.text))
+                || expressions.any(|entry| names_file(&entry.expression))
+        };
+        let names = new.generation.packs.iter().filter(|pack| {
+            let before = old.generation.packs.named(&pack.name);
+            !looks(pack) && before.is_some_and(|before| !looks(before))
+        });
+        Self { old, new, sealer, limit, alike: names.map(|pack| pack.name.as_str()).collect() }
+    }
 }
 
 impl Comparing<'_> {
@@ -86,6 +115,8 @@ impl Comparing<'_> {
             return found;
         }
         let is_moved = !found.is_empty();
+        // A phone's first profile and its later one are often made of the same: comparing one does for both.
+        let mut compared: Vec<(Recipe<'_>, Vec<(Kind, Change)>)> = Vec::new();
         for (old_file, new_file) in pairs(files(old_pack, old), files(new_pack, new)) {
             let (Some(old_file), Some(new_file)) = (old_file, new_file) else {
                 found.push(self.lone_file(old_file, new_file, (old_pack, new_pack)));
@@ -108,7 +139,15 @@ impl Comparing<'_> {
                 differing: &differing,
                 is_moved,
             };
-            let changes = self.file(&making.0, &making.1, &sides);
+            let recipe = (recipe(old_file), recipe(new_file));
+            let known = compared.iter().find(|(other, _)| *other == recipe && self.alike.contains(&*new_pack.name));
+            let changes = match known {
+                Some((_, changes)) => changes.clone(),
+                None => self.file(&making.0, &making.1, &sides),
+            };
+            if known.is_none() {
+                compared.push((recipe, changes.clone()));
+            }
             found.extend(changes.into_iter().map(|(kind, change)| Finding {
                 kind,
                 file: Some(path_of(new_file)),
@@ -198,6 +237,18 @@ impl Comparing<'_> {
             Finding { kind: Kind::Changed, file: None, change: Change { effects, ..change } }
         });
         found.collect()
+    }
+}
+
+/// What a file's text is made of on both sides, beside the device.
+type Recipe<'f> = (Ingredients<'f>, Ingredients<'f>);
+
+type Ingredients<'f> = (&'f str, Option<&'f str>, bool, Format);
+
+fn recipe(file: &FileEntry) -> Ingredients<'_> {
+    match &file.source {
+        Body::Template { template, mapping } => (template, mapping.as_deref(), file.params, file.format),
+        Body::Static(name) => (name, None, file.params, file.format),
     }
 }
 

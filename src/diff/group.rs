@@ -92,8 +92,41 @@ pub enum Who {
 #[derive(Debug)]
 enum Alike {
     Apart(HashMap<Vec<Values>, Vec<Who>>),
-    /// Too many different values: those that are the same for all, and none for the others.
-    Together(Vec<[Option<Told>; 2]>, Vec<Option<u32>>, Vec<Who>),
+    /// Too many different values.
+    Together(Together),
+}
+
+/// The values that are the same for all, and none for the others; and the lines.
+#[derive(Debug, Default)]
+struct Together {
+    told: Vec<[Option<Told>; 2]>,
+    lines: Vec<Option<u32>>,
+    who: Vec<Who>,
+}
+
+impl Together {
+    fn of(values: &[Values], who: Vec<Who>) -> Self {
+        Self {
+            told: values.iter().map(|(old, new, _)| [Some(told(old)), Some(told(new))]).collect(),
+            lines: values.iter().map(|(.., line)| *line).collect(),
+            who,
+        }
+    }
+
+    fn join(mut self, other: Self) -> Self {
+        for (mine, theirs) in self.told.iter_mut().flatten().zip(other.told.into_iter().flatten()) {
+            if *mine != theirs {
+                *mine = None;
+            }
+        }
+        for (mine, theirs) in self.lines.iter_mut().zip(other.lines) {
+            if *mine != theirs {
+                *mine = None;
+            }
+        }
+        self.who.extend(other.who);
+        self
+    }
 }
 
 /// One change of one device.
@@ -124,7 +157,7 @@ impl Found {
                 files.extend(file.filter(|file| !files.contains(file)));
             }
         }
-        let mut parted: BTreeMap<(Kind, Source, Vec<Arc<str>>), (Vec<Trait>, Vec<Values>)> = BTreeMap::new();
+        let mut parted: BTreeMap<_, (Vec<Trait>, Vec<Values>)> = BTreeMap::new();
         for (kind, change, files) in folded {
             let (traits, values) = parted.entry((kind, change.source, files)).or_default();
             traits.push(Trait {
@@ -172,7 +205,7 @@ impl Found {
                         groups.push(group(&shape, told, values.iter().map(|(.., line)| *line).collect(), who));
                     }
                 }
-                Alike::Together(told, lines, who) => {
+                Alike::Together(Together { told, lines, who }) => {
                     let told = told.into_iter().map(|sides| sides.map(|side| side.unwrap_or(Told::Varies))).collect();
                     groups.push(group(&shape, told, lines, who));
                 }
@@ -241,54 +274,20 @@ impl Alike {
                 for (values, who) in other {
                     one.entry(values).or_default().extend(who);
                 }
-                if one.len() > APART { Self::Apart(one).together() } else { Self::Apart(one) }
+                if one.len() > APART { Self::Together(Self::Apart(one).together()) } else { Self::Apart(one) }
             }
-            (one, other) => {
-                let (Self::Together(mut told, mut lines, mut who), Self::Together(others, other_lines, more)) =
-                    (one.together(), other.together())
-                else {
-                    return Self::Together(Vec::new(), Vec::new(), Vec::new());
-                };
-                for (mine, theirs) in told.iter_mut().flatten().zip(others.into_iter().flatten()) {
-                    if *mine != theirs {
-                        *mine = None;
-                    }
-                }
-                for (mine, theirs) in lines.iter_mut().zip(other_lines) {
-                    if *mine != theirs {
-                        *mine = None;
-                    }
-                }
-                who.extend(more);
-                Self::Together(told, lines, who)
-            }
+            (one, other) => Self::Together(one.together().join(other.together())),
         }
     }
 
-    fn together(self) -> Self {
-        let Self::Apart(apart) = self else { return self };
-        let mut all: Option<(Vec<[Option<Told>; 2]>, Vec<Option<u32>>, Vec<Who>)> = None;
-        for (values, who) in apart {
-            let sides: Vec<_> = values.iter().map(|(old, new, _)| [Some(told(old)), Some(told(new))]).collect();
-            let lines: Vec<_> = values.iter().map(|(.., line)| *line).collect();
-            let Some((mine, my_lines, all_who)) = &mut all else {
-                all = Some((sides, lines, who));
-                continue;
-            };
-            for (mine, theirs) in mine.iter_mut().flatten().zip(sides.into_iter().flatten()) {
-                if *mine != theirs {
-                    *mine = None;
-                }
+    fn together(self) -> Together {
+        match self {
+            Self::Together(together) => together,
+            Self::Apart(apart) => {
+                let all = apart.into_iter().map(|(values, who)| Together::of(&values, who));
+                all.reduce(Together::join).unwrap_or_default()
             }
-            for (mine, theirs) in my_lines.iter_mut().zip(lines) {
-                if *mine != theirs {
-                    *mine = None;
-                }
-            }
-            all_who.extend(who);
         }
-        let (told, lines, who) = all.unwrap_or_default();
-        Self::Together(told, lines, who)
     }
 }
 

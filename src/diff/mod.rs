@@ -148,7 +148,7 @@ impl Section<'_> {
 /// If the operating system gives no random bytes.
 pub fn compare(old: Side<'_>, new: Side<'_>, limit: usize, only: Option<MacAddr>) -> Result<Report, getrandom::Error> {
     let sealer = Sealer::new()?;
-    let comparing = device::Comparing { old, new, sealer: &sealer, limit };
+    let comparing = device::Comparing::new(old, new, &sealer, limit);
     let profiles = [&old.generation.profiles, &new.generation.profiles];
     let macs: BTreeSet<MacAddr> = match only {
         Some(mac) => BTreeSet::from([mac]),
