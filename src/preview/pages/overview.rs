@@ -1,5 +1,6 @@
 //! The first page: what there is, how many of it, and where to look first.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use serde::Serialize;
@@ -11,6 +12,7 @@ use super::super::paths::OVERVIEW;
 use super::super::site::Site;
 use super::{Link, changes, devices};
 use crate::lint::Severity;
+use crate::model::MacAddr;
 
 /// Groups that the overview names; the others are on pages of their own.
 const GROUPS: usize = 20;
@@ -60,17 +62,17 @@ pub fn write(site: &Site, fleet: &Fleet<'_>) -> Result<(), Error> {
 
 /// Rules with findings, the worst first.
 fn rules(fleet: &Fleet<'_>) -> Vec<Rule> {
-    let mut counts: BTreeMap<(std::cmp::Reverse<Severity>, &str), (usize, usize)> = BTreeMap::new();
+    let mut counts: BTreeMap<(Reverse<Severity>, &str), (usize, Vec<MacAddr>)> = BTreeMap::new();
     for finding in &fleet.findings {
-        let (findings, devices) = counts.entry((std::cmp::Reverse(finding.severity), finding.rule)).or_default();
+        let (findings, devices) = counts.entry((Reverse(finding.severity), finding.rule)).or_default();
         *findings += 1;
-        *devices += finding.device_count;
+        devices.extend(&finding.devices);
     }
-    let rules = counts.into_iter().map(|((severity, rule), (findings, devices))| Rule {
-        severity: severity.0.as_str(),
-        link: Link::rule(fleet, rule),
-        findings,
-        devices,
+    let rules = counts.into_iter().map(|((severity, rule), (findings, mut devices))| {
+        // Two findings may be about one device.
+        devices.sort_unstable();
+        devices.dedup();
+        Rule { severity: severity.0.as_str(), link: Link::rule(fleet, rule), findings, devices: devices.len() }
     });
     rules.collect()
 }
