@@ -142,6 +142,28 @@ fn marks_that_mislead_the_reader_are_spelt_out() {
 }
 
 #[test]
+fn what_a_secret_is_made_from_is_secret() {
+    let deployment = tiny();
+    deployment
+        .write("templates/tiny/mapping.toml", "[parameters.each.line]\n\"Password_{n}\" = \"{{ vars.phrase.own }}\"\n");
+    deployment.write("profiles/defaults.toml", "[vars]\nphrase.own = \"tiny-secret-1\"\nother = \"seen\"\n");
+    let device = "model = \"T-1\"\n[params]\nPassword_2 = \"tiny-secret-2\"\n";
+    deployment.write("profiles/devices/000000000001.toml", device);
+    let site = written(&deployment.path("resyncd.toml"), &deployment.path("site"), &[]);
+    let page = site.text("device/01/000000000001.html");
+    assert!(page.contains("vars.phrase.own") && page.contains("params.Password_2") && page.contains("\"seen\""));
+    for (path, text) in site.files() {
+        assert!(!text.contains("tiny-secret"), "{path}");
+    }
+    // `explain` tells no more.
+    for key in ["vars", "params", "Password_1", "Password_2"] {
+        let output = deployment.run(&["explain", "000000000001", key]);
+        let told = String::from_utf8_lossy(&output.stdout);
+        assert!(told.contains("***") && !told.contains("tiny-secret"), "{key}: {told}");
+    }
+}
+
+#[test]
 fn many_devices_are_in_pages_of_lists_and_of_a_finding() {
     let deployment = crowded(1001);
     // A mistake that all share; no file of theirs changes by it but their own pages are not wanted here.

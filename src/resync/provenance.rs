@@ -1,11 +1,12 @@
 //! Which layer set what: the settings that hold for a device with what each layer did to them, and how each parameter of
 //! a file came about. Nothing here shows a secret.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use super::generation::Generation;
 use super::profiles::Device;
-use crate::packs::{Mapping, Model, Pack, sources_of};
+use crate::packs::{Entry, Expressions, Mapping, Model, Pack, sources_of};
 use crate::render::{MASK, Made, Parameter};
 use crate::settings::{Key, Layer, Setting, Step, Value, trace};
 
@@ -19,6 +20,8 @@ pub struct Provenance<'g> {
     settings: Vec<(String, Key)>,
     /// The same by dotted name.
     by_name: Vec<usize>,
+    /// What of `vars` a secret parameter is made from.
+    secret_vars: BTreeSet<&'g str>,
 }
 
 /// One setting, and what every layer did to it, weakest first.
@@ -50,7 +53,8 @@ impl<'g> Provenance<'g> {
         let settings: Vec<_> = effective.iter().map(|(key, _)| (key.to_string(), key.clone())).collect();
         let mut by_name: Vec<usize> = (0..settings.len()).collect();
         by_name.sort_by_key(|at| settings.get(*at).map(|(name, _)| name.as_str()));
-        Some(Self { layers: generation.layers(device), pack, model, settings, by_name })
+        let secret_vars = secret_vars(pack, model);
+        Some(Self { layers: generation.layers(device), pack, model, settings, by_name, secret_vars })
     }
 
     /// Every setting that holds.
@@ -69,7 +73,7 @@ impl<'g> Provenance<'g> {
         let after = self.by_name.get(first..).unwrap_or_default().iter();
         let mut places: Vec<usize> = after
             .take_while(|at| dotted(at).starts_with(name))
-            .filter(|at| dotted(at).strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')))
+            .filter(|at| is_under(dotted(at), name))
             .copied()
             .collect();
         places.sort_unstable();
@@ -81,7 +85,7 @@ impl<'g> Provenance<'g> {
         let secret = match key {
             Key::Param(name) => in_secret || self.pack.parameters.get(name).is_some_and(|known| known.secret),
             // The schema doesn't know what the operator keeps in one.
-            Key::Var(_) => in_secret,
+            Key::Var(name) => in_secret || self.secret_vars.iter().any(|read| is_under(name, read)),
             _ => false,
         };
         Explained { key: key.clone(), steps, secret }
@@ -93,7 +97,7 @@ impl<'g> Provenance<'g> {
             Made::Params(origin) => (origin.to_string(), None, vec![Key::Param(parameter.name.clone()).to_string()]),
             Made::Mapping { line, pattern, n } => {
                 let expressions = mapping.and_then(|mapping| mapping.of_family(&self.model.family));
-                let is_it = |entry: &&crate::packs::Entry| entry.line == *line && entry.pattern == *pattern;
+                let is_it = |entry: &&Entry| entry.line == *line && entry.pattern == *pattern;
                 let entry = expressions.and_then(|expressions| expressions.iter().find(is_it));
                 let reads = entry.map(|entry| entry.reads.as_slice()).unwrap_or_default();
                 let reads = reads.iter().map(|read| read.replace("{n}", &n.to_string())).collect();
@@ -113,6 +117,20 @@ impl<'g> Provenance<'g> {
         }
         ParameterTrace { made_by, expression, settings, unset }
     }
+}
+
+/// Whether a dotted name is another, or lies under it.
+fn is_under(name: &str, other: &str) -> bool {
+    name.strip_prefix(other).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
+fn secret_vars<'g>(pack: &'g Pack, model: &Model) -> BTreeSet<&'g str> {
+    let is_secret = |entry: &&Entry| {
+        entry.names.iter().flatten().any(|name| pack.parameters.get(name).is_some_and(|known| known.secret))
+    };
+    let entries =
+        pack.mappings.values().filter_map(|mapping| mapping.of_family(&model.family)).flat_map(Expressions::iter);
+    entries.filter(is_secret).flat_map(|entry| &entry.reads).filter_map(|read| read.strip_prefix("vars.")).collect()
 }
 
 impl Explained {
