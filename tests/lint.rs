@@ -1,9 +1,11 @@
 //! What `resyncd check` finds, and that it finds it where the operator has to look.
 //!
-//! A case is a folder dropped into tests/golden/lint/, named after the rule, or after the rule, `+` and what is special about
-//! it. In it lie `found/`, a whole deployment with the mistake in it, and `mended/`, the files of it that are different
-//! once it is mended (an empty one takes a file away); `expected` has a line for each place, `FILE:LINE severity`, of what the rule finds in `found`. In
-//! mended the rule finds nothing. A case has the pack cisco-mpp, or those that its file `packs` names, or packs of its own. `RESYNCD_BLESS=1 cargo test` writes `expected`.
+//! A case is a folder dropped into tests/golden/lint/, named after the rule, or after the rule, `+` and what is
+//! special about it. In it lie `found/`, a whole deployment with the mistake in it, and `mended/`, the files of it
+//! that are different once it is mended (an empty one takes a file away); `expected` has a line for each place,
+//! `FILE:LINE severity`, of what the rule finds in `found`. In mended the rule finds nothing. A case has the pack
+//! cisco-mpp, or those that its file `packs` names, or packs of its own. `RESYNCD_BLESS=1 cargo test` writes
+//! `expected`.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -11,7 +13,7 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 use resyncd::lint::{self, Finding, Options, Report};
 
-use crate::support::deployment::copy;
+use crate::support::deployment::{Deployment, copy};
 use crate::support::{is_blessing, resyncd, root, run};
 
 /// What stands in every case that has no file of its own there: a listener, and what opens the files of devices.
@@ -28,7 +30,8 @@ fn cases() -> Vec<(PathBuf, String)> {
     cases.into_iter().map(|folder| (folder.clone(), rule(&folder))).collect()
 }
 
-/// A deployment of these folders, each laid over the ones before. A pack takes a while to load, so none is there in vain.
+/// A deployment of these folders, each laid over the ones before. A pack takes a while to load, so none is there in
+/// vain.
 fn laid(folders: &[&Path]) -> tempfile::TempDir {
     let whole = tempfile::tempdir().unwrap();
     for folder in [&*base()].iter().chain(folders) {
@@ -230,4 +233,34 @@ fn json_has_its_keys_and_people_see_the_line() {
     assert_eq!(keys, expected);
     let text = String::from_utf8(check(&[]).stdout).unwrap();
     assert!(text.contains("| ^^^") && text.contains("= the phone:") && !text.contains('\u{1b}'), "{text}");
+}
+
+#[test]
+fn a_certificate_that_expires_in_time_to_be_mended_is_a_warning() {
+    let deployment = Deployment::example();
+    deployment.certificates(&[]).append_config("\n[lint]\ncertificate_expiry = \"3650d\"\n");
+    let expiring = |report: &Report| {
+        let found = report.findings.iter().filter(|finding| finding.rule == "certificate-expiry");
+        found.map(|finding| finding.severity.as_str()).collect::<Vec<_>>()
+    };
+    let report = check(&deployment.path(""), &Options::default());
+    let found = expiring(&report);
+    assert!(!found.is_empty() && found.iter().all(|severity| *severity == "warning"), "{:#?}", report.findings);
+
+    let deployment = Deployment::example();
+    deployment.certificates(&[]);
+    let report = check(&deployment.path(""), &Options::default());
+    assert_eq!(expiring(&report), Vec::<&str>::new());
+    // Those that the program makes itself are as phones want them.
+    let unfit = report.findings.iter().filter(|finding| finding.rule == "certificate-unfit");
+    assert!(unfit.clone().all(|finding| finding.severity == lint::Severity::Note), "{:#?}", unfit.collect::<Vec<_>>());
+}
+
+#[test]
+fn a_played_phone_needs_no_secret_that_is_not_there() {
+    let deployment = Deployment::example();
+    deployment.write("profiles/groups/globex.toml", "[admin]\npassword = { env = \"NO_SUCH_VARIABLE_OF_LINT\" }\n");
+    let options = Options { emulate: true, rules: vec!["emulation".to_owned()], ..Options::default() };
+    let report = check(&deployment.path(""), &options);
+    assert_eq!(report.findings, []);
 }

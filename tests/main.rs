@@ -32,3 +32,4 @@ mod state;
 mod support;
 mod swarm;
 mod tls;
+mod values;

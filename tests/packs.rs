@@ -249,7 +249,7 @@ fn the_guides_own_samples_come_out_value_for_value() {
 }
 
 /// The parameters of a profile, read back by other code than wrote them.
-fn values_of(format: Format, text: &str) -> BTreeMap<String, String> {
+pub fn values_of(format: Format, text: &str) -> BTreeMap<String, String> {
     match format {
         Format::Xml => {
             let document = roxmltree::Document::parse(text).unwrap();

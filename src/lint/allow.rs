@@ -1,5 +1,5 @@
-//! Findings that the operator has decided to live with: `# resyncd: allow(rule-id) reason`, in the setting's line or on a
-//! line of its own before it; in a template `{# resyncd: allow(rule-id) reason #}`.
+//! Findings that the operator has decided to live with: `# resyncd: allow(rule-id) reason`, in the setting's line or
+//! on a line of its own before it; in a template `{# resyncd: allow(rule-id) reason #}`.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};

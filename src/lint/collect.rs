@@ -1,5 +1,5 @@
-//! Findings brought together: levels applied, those that a comment allows left out, the same ones of many devices told once.
-//! Memory stays bounded however many devices have something wrong with them.
+//! Findings brought together: levels applied, those that a comment allows left out, the same ones of many devices
+//! told once. Memory stays bounded however many devices have something wrong with them.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -56,7 +56,7 @@ impl<'c> Collector<'c> {
     pub fn add(&mut self, about: &'static About, device: Option<MacAddr>, findings: Vec<Finding>) {
         for mut finding in findings {
             finding.rule = about.id;
-            finding.severity = self.levels.of(about, finding.is_note);
+            finding.severity = self.levels.of(about, finding.at_most);
             finding.message = spans::without_passwords(&finding.message);
             if let Some(device) = device {
                 finding = finding.devices(vec![device]);

@@ -90,9 +90,9 @@ pub struct Finding {
     pub rendered_line: Option<u32>,
     #[serde(skip)]
     pub mark: Mark,
-    /// Whether it is told as a note, whatever the rule's other findings are.
+    /// The most that it is told as, whatever the rule's other findings are.
     #[serde(skip)]
-    pub is_note: bool,
+    pub at_most: Severity,
     /// The line that it names, with every secret masked, and the bytes of it that are meant; for people.
     #[serde(skip)]
     pub source: Option<Source>,
@@ -121,7 +121,7 @@ impl Finding {
             path: None,
             rendered_line: None,
             mark: Mark::Line,
-            is_note: false,
+            at_most: Severity::Error,
             source: None,
             last: None,
         }
@@ -193,6 +193,12 @@ impl Finding {
     /// Told as a note, whatever the rule's other findings are.
     #[must_use]
     pub fn note(self) -> Self {
-        Self { is_note: true, ..self }
+        Self { at_most: Severity::Note, ..self }
+    }
+
+    /// Told as a warning at most, whatever the rule's other findings are.
+    #[must_use]
+    pub fn warning(self) -> Self {
+        Self { at_most: Severity::Warning, ..self }
     }
 }

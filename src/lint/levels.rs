@@ -41,16 +41,14 @@ impl Levels {
         self.0.get(id) != Some(&Level::Off)
     }
 
-    /// How bad a finding of the rule is. What a rule tells as a note alone is never raised.
-    pub fn of(&self, about: &About, is_note: bool) -> Severity {
-        if is_note {
-            return Severity::Note;
-        }
-        match self.0.get(about.id) {
+    /// How bad a finding of the rule is. What a rule tells as a note at most is never raised.
+    pub fn of(&self, about: &About, at_most: Severity) -> Severity {
+        let level = match self.0.get(about.id) {
             Some(Level::Note) => Severity::Note,
             Some(Level::Warning) => Severity::Warning,
             Some(Level::Error) => Severity::Error,
             Some(Level::Off) | None => about.severity,
-        }
+        };
+        level.min(at_most)
     }
 }

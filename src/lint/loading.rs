@@ -18,13 +18,13 @@ rule! {
 }
 
 rule! {
-    /// A pack or a settings layer can't be used: no TOML, an unknown setting or model, a value outside its bounds, a template
-    /// that doesn't compile.
+    /// A pack or a settings layer can't be used: no TOML, an unknown setting or model, a value outside its bounds, a
+    /// template that doesn't compile.
     ///
     /// # What the phone does
     ///
-    /// It goes on being served by what was loaded before: a server that reloads refuses all of the new files, and one that
-    /// starts ends.
+    /// It goes on being served by what was loaded before: a server that reloads refuses all of the new files, and one
+    /// that starts ends.
     ///
     /// # How to mend it
     ///

@@ -1,8 +1,8 @@
 //! Lint: what is wrong with configuration, packs and settings, before a phone sees it.
 //!
-//! A rule is a file under `rules/`; its documentation stands on its type. What rules look at is made once for all of them
-//! ([`Deployment`], [`DeviceView`]), devices run side by side, and what many of them share is told once. Findings are
-//! data; how they are written is the command line's matter.
+//! A rule is a file under `rules/`; its documentation stands on its type. What rules look at is made once for all of
+//! them ([`Deployment`], [`DeviceView`]), devices run side by side, and what many of them share is told once.
+//! Findings are data; how they are written is the command line's matter.
 
 mod allow;
 mod cisco;

@@ -6,8 +6,8 @@ use crate::packs::{FileEntry, Pack, Source, sources_of};
 use crate::render::Made;
 use crate::settings::{Effective, Key, Setting, Value};
 
-/// Fills in the place of what set a parameter: `[params]`, a setting that the mapping's expression reads, the expression
-/// itself, or the template.
+/// Fills in the place of what set a parameter: `[params]`, a setting that the mapping's expression reads, the
+/// expression itself, or the template.
 pub fn place(
     finding: Finding,
     pack: &Pack,
@@ -53,8 +53,8 @@ pub fn place(
     }
 }
 
-/// The setting that a mapped value most likely comes from: the one whose text stands in the value, the longest first; else
-/// the only one that the operator has set.
+/// The setting that a mapped value most likely comes from: the one whose text stands in the value, the longest first;
+/// else the only one that the operator has set.
 fn behind<'s>(settings: &'s Effective, reads: &[String], n: u16, value: &str) -> Option<(&'s Key, &'s Setting)> {
     let number = n.to_string();
     let reads: Vec<String> =

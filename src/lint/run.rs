@@ -37,8 +37,8 @@ pub struct Options {
 /// their findings to be held.
 const AT_A_TIME: usize = 256;
 
-/// Checks a deployment. What keeps it from being loaded is among the findings. `progress` is told how many devices there are
-/// and how many have been looked at.
+/// Checks a deployment. What keeps it from being loaded is among the findings. `progress` is told how many devices
+/// there are and how many have been looked at.
 pub fn run(config_file: &Path, options: &Options, progress: &mut dyn FnMut(usize, usize)) -> Report {
     let config = match Config::load(config_file) {
         Ok(config) => config,

@@ -1,5 +1,5 @@
-//! The parameters of a rendered text with the lines that they stand in, read by the text's format. The text has passed the
-//! format's own check, so what can't be read here is left out.
+//! The parameters of a rendered text with the lines that they stand in, read by the text's format. The text has
+//! passed the format's own check, so what can't be read here is left out.
 
 use crate::packs::Format;
 

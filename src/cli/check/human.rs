@@ -1,4 +1,5 @@
-//! Findings for people: the line that is meant, what the phone makes of it, what to do, and how many devices it is about.
+//! Findings for people: the line that is meant, what the phone makes of it, what to do, and how many devices it is
+//! about.
 
 use std::io::{self, IsTerminal, Write};
 

@@ -15,12 +15,12 @@ use crate::model::Escaped;
 
 /// Find what is wrong before a phone does.
 ///
-/// Loads configuration, packs and settings, renders every file of every device, and applies the rules of docs/rules.md to
-/// them. Secrets that stand in the environment or in files need not be there. Exit code 1 if there is an error among the
-/// findings.
+/// Loads configuration, packs and settings, renders every file of every device, and applies the rules of
+/// docs/rules.md to them. Secrets that stand in the environment or in files need not be there. Exit code 1 if there
+/// is an error among the findings.
 ///
-/// A finding is allowed by a comment in its line or on a line of its own before it: `# resyncd: allow(RULE) reason`. What a
-/// rule's findings are (note, warning, error, off) can be set in the configuration's [lint].
+/// A finding is allowed by a comment in its line or on a line of its own before it: `# resyncd: allow(RULE) reason`.
+/// What a rule's findings are (note, warning, error, off) can be set in the configuration's [lint].
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// How findings are written.
@@ -42,8 +42,8 @@ pub struct Args {
 enum Format {
     /// For people: the line that is meant, what the phone makes of it, and what to do.
     Human,
-    /// An array of {rule, severity, message, why, help, file, line, column, end_column, key, device, device_count, devices, path,
-    /// rendered_line}; null for what a finding has not.
+    /// An array of {rule, severity, message, why, help, file, line, column, end_column, key, device, device_count,
+    /// devices, path, rendered_line}; null for what a finding has not.
     Json,
     /// SARIF 2.1.0, which code hosts show beside the changed lines.
     Sarif,

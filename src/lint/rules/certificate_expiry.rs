@@ -15,9 +15,9 @@ rule! {
     ///
     /// # How to mend it
     ///
-    /// Put a new certificate in its place; the running server takes it at the next reload. `lint.certificate_expiry` says how long
-    /// before the end this begins to be told. Roots of makers do expire: `allow_expired = true` takes their phones all the
-    /// same, and is told of as a note here.
+    /// Put a new certificate in its place; the running server takes it at the next reload. `lint.certificate_expiry`
+    /// says how long before the end this begins to be told. Roots of makers do expire: `allow_expired = true` takes
+    /// their phones all the same, and is told of as a note here.
     pub struct CertificateExpiry = "certificate-expiry", Error;
 }
 
@@ -32,15 +32,14 @@ impl Rule for CertificateExpiry {
             for (file, keys) in server_certificates(listener) {
                 let first = reports(&file).into_iter().enumerate();
                 for (number, report) in first {
-                    if let Some(message) = expiry(deployment, &report, number, &file) {
-                        findings.report(deployment.in_configuration(Finding::new(message), Some(listener), keys));
+                    if let Some(finding) = expiry(deployment, &report, number, &file) {
+                        findings.report(deployment.in_configuration(finding, Some(listener), keys));
                     }
                 }
             }
             for file in &tls.client_ca {
                 for (number, report) in reports(file).into_iter().enumerate() {
-                    let Some(message) = expiry(deployment, &report, number, file) else { continue };
-                    let finding = Finding::new(message);
+                    let Some(finding) = expiry(deployment, &report, number, file) else { continue };
                     let finding = if tls.allow_expired { finding.note() } else { finding };
                     findings.report(deployment.in_configuration(finding, Some(listener), &["tls", "client_ca"]));
                 }
@@ -63,16 +62,14 @@ fn reports(file: &Path) -> Vec<Report> {
     inspect(file).map(|inspection| inspection.certificates).unwrap_or_default()
 }
 
-fn expiry(deployment: &Deployment<'_>, report: &Report, number: usize, file: &Path) -> Option<String> {
+fn expiry(deployment: &Deployment<'_>, report: &Report, number: usize, file: &Path) -> Option<Finding> {
     let end = report.not_after?;
     let limit = time::Duration::try_from(deployment.config.lint.certificate_expiry).ok()?;
     if end - deployment.now > limit {
         return None;
     }
     let which = format!("certificate {} of {}, {}", number + 1, file.display(), report.subject);
-    Some(if end < deployment.now {
-        format!("{which}, has expired on {}", end.date())
-    } else {
-        format!("{which}, expires on {}", end.date())
-    })
+    let finding = |what: &str| Finding::new(format!("{which}, {what} on {}", end.date()));
+    // There is time to mend it yet.
+    Some(if end < deployment.now { finding("has expired") } else { finding("expires").warning() })
 }

@@ -18,9 +18,9 @@ rule! {
     ///
     /// # How to mend it
     ///
-    /// A certificate for phones has an RSA key of 2048 to 4096 bits, signed with SHA-256, the host name of `provisioning.url` as CN and
-    /// among its alternative names, and its intermediates behind it. SPA phones speak TLS 1.0 only: give them a listener of their
-    /// own with `min_version = "1.0"` and `legacy = true`.
+    /// A certificate for phones has an RSA key of 2048 to 4096 bits, signed with SHA-256, the host name of
+    /// `provisioning.url` as CN and among its alternative names, and its intermediates behind it. SPA phones of older
+    /// firmware speak TLS 1.0 only: give them a listener of their own with `min_version = "1.0"` and `legacy = true`.
     pub struct CertificateUnfit { names: OnceLock<Option<BTreeSet<String>>> } = "certificate-unfit", Warning;
 }
 
@@ -62,7 +62,7 @@ impl Rule for CertificateUnfit {
         let speaks_old =
             |listener: &&Listener| listener.tls.as_ref().is_some_and(|tls| tls.min_version == TlsVersion::Tls1_0);
         if is_old && !listeners.is_empty() && !listeners.iter().any(speaks_old) {
-            let finding = Finding::new("no listener speaks TLS 1.0, and SPA phones speak nothing else");
+            let finding = Finding::new("no listener speaks TLS 1.0, and SPA phones may speak nothing else").note();
             let keys = ["tls", "min_version"];
             findings.report(view.deployment.in_configuration(finding, listeners.first().copied(), &keys));
         }

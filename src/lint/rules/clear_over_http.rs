@@ -11,8 +11,8 @@ rule! {
     ///
     /// # How to mend it
     ///
-    /// Let the phone come by HTTPS (`provisioning.url`), or encrypt its profile (`[delivery]`). Where the network on the way is
-    /// yours alone, say so in a comment.
+    /// Let the phone come by HTTPS (`provisioning.url`), or encrypt its profile (`[delivery]`). Where the network on
+    /// the way is yours alone, say so in a comment.
     ///
     /// Where `provisioning.url` is HTTPS, but a plain listener would serve the profile too, this is a note.
     pub struct ClearOverHttp = "clear-over-http", Warning;

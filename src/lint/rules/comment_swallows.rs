@@ -12,9 +12,9 @@ rule! {
     ///
     /// # How to mend it
     ///
-    /// In XML, end the comment before the parameters; a template's own comments are `{# … #}`, which no phone sees. In files of
-    /// Aastra and Mitel phones everything behind a `#` is a comment unless the value is in double quotes, and a value with both a
-    /// `#` and quotes of its own can't be written: take one of them out.
+    /// In XML, end the comment before the parameters; a template's own comments are `{# … #}`, which no phone sees.
+    /// In files of Aastra and Mitel phones everything behind a `#` is a comment unless the value is in double quotes,
+    /// and a value with both a `#` and quotes of its own can't be written: take one of them out.
     pub struct CommentSwallows = "comment-swallows", Error;
 }
 

@@ -13,8 +13,9 @@ rule! {
     ///
     /// # How to mend it
     ///
-    /// Cisco multiplatform phones open `aes-256-cbc` and `aes128gcm`, SPA phones and Grandstream's `aes-256-cbc`; Aastra and Mitel phones
-    /// open neither. Only Cisco phones unpack gzip. A key needs `encryption`, and encryption a key.
+    /// Cisco multiplatform phones open `aes-256-cbc` and `aes128gcm`, SPA phones and Grandstream's `aes-256-cbc`;
+    /// Aastra and Mitel phones open neither. Only Cisco phones unpack gzip. A key needs `encryption`, and encryption
+    /// a key.
     pub struct DeliveryMismatch = "delivery-mismatch", Error;
 }
 

@@ -12,8 +12,8 @@ rule! {
     ///
     /// # How to mend it
     ///
-    /// Leave the parameter out: an expression that renders nothing does so, and a template writes only what is in the list.
-    /// Where emptying it is what you want, `[params] NAME = ""` says it; that is told of as a note.
+    /// Leave the parameter out: an expression that renders nothing does so, and a template writes only what is in the
+    /// list. Where emptying it is what you want, `[params] NAME = ""` says it; that is told of as a note.
     pub struct EmptyValue = "empty-value", Warning;
 }
 

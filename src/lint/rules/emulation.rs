@@ -15,8 +15,8 @@ rule! {
     ///
     /// # How to mend it
     ///
-    /// `resyncd phone resync` plays the same step by step against a running server; `resyncd explain MAC PROFILE_RULE` tells what the
-    /// rule is made of.
+    /// `resyncd phone resync` plays the same step by step against a running server; `resyncd explain MAC
+    /// PROFILE_RULE` tells what the rule is made of.
     ///
     /// A phone whose profile needs a secret that can't be had here isn't played.
     pub struct Emulation { pipeline: Option<Arc<Pipeline>>, limit: usize } = "emulation", Error;

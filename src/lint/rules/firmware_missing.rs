@@ -14,11 +14,11 @@ rule! {
     ///
     /// # How to mend it
     ///
-    /// Put the image into a `[[folder]]`, or correct `firmware.url`. Cisco phones want the path of the image, Grandstream and Aastra
-    /// phones that of the folder that theirs lies in.
+    /// Put the image into a `[[folder]]`, or correct `firmware.url`. Cisco phones want the path of the image,
+    /// Grandstream and Aastra phones that of the folder that theirs lies in.
     ///
-    /// Firmware on another server isn't looked for. Where the images lie on the server only, and not where the check runs,
-    /// switch the rule off.
+    /// Firmware on another server isn't looked for. Where the images lie on the server only, and not where the check
+    /// runs, switch the rule off.
     pub struct FirmwareMissing = "firmware-missing", Warning;
 }
 

@@ -9,8 +9,8 @@ rule! {
     ///
     /// # What the phone does
     ///
-    /// A condition with such a version would be an error, so the rule goes without one: the phone asks for the image at every
-    /// look, and can't be kept at a version.
+    /// A condition with such a version would be an error, so the rule goes without one: the phone asks for the image
+    /// at every look, and can't be kept at a version.
     ///
     /// # How to mend it
     ///

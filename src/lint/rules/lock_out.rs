@@ -14,11 +14,11 @@ rule! {
     ///
     /// # How to mend it
     ///
-    /// Send it to a path of its pack (`resyncd packs NAME` lists them) on a listener of this server. Where another server is meant,
-    /// say so in a comment.
+    /// Send it to a path of its pack (`resyncd packs NAME` lists them) on a listener of this server. Where another
+    /// server is meant, say so in a comment.
     ///
-    /// What stands before this server (a proxy, an address translation) isn't known here; a port that no listener has is
-    /// told of as a note.
+    /// What stands before this server (a proxy, an address translation) isn't known here; a port that no listener has
+    /// is told of as a note.
     pub struct LockOut = "lock-out", Error;
 }
 

@@ -8,8 +8,8 @@ rule! {
     ///
     /// # What the phone does
     ///
-    /// Where nothing opens its files it gets a 404, as if it were unknown, and keeps what it has. Where every network does, so does
-    /// everybody: MAC addresses are easily guessed.
+    /// Where nothing opens its files it gets a 404, as if it were unknown, and keeps what it has. Where every network
+    /// does, so does everybody: MAC addresses are easily guessed.
     ///
     /// # How to mend it
     ///

@@ -8,12 +8,13 @@ rule! {
     ///
     /// # What the phone does
     ///
-    /// It asks at the time of day that it was told, or as soon as it has power, together with all others of its kind: the
-    /// server sees a day's requests in a second, and some phones go without.
+    /// It asks at the time of day that it was told, or as soon as it has power, together with all others of its kind:
+    /// the server sees a day's requests in a second, and some phones go without.
     ///
     /// # How to mend it
     ///
-    /// Set `provisioning.at_random_delay` (seconds) beside `provisioning.at`, and `provisioning.random_delay` to more than 0.
+    /// Set `provisioning.at_random_delay` (seconds) beside `provisioning.at`, and `provisioning.random_delay` to more
+    /// than 0.
     pub struct NoRandomDelay = "no-random-delay", Warning;
 }
 

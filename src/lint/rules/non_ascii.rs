@@ -8,13 +8,13 @@ rule! {
     ///
     /// # What the phone does
     ///
-    /// It sends the character as it is, in a SIP user, a host name or a dial plan where nobody expects it: the registration
-    /// fails, the number isn't dialled, and the line looks right to whoever reads it.
+    /// It sends the character as it is, in a SIP user, a host name or a dial plan where nobody expects it: the
+    /// registration fails, the number isn't dialled, and the line looks right to whoever reads it.
     ///
     /// # How to mend it
     ///
-    /// Type the value anew. Blanks that don't break, blanks without width, curly quotes and long dashes come from documents and
-    /// chats that it was copied from.
+    /// Type the value anew. Blanks that don't break, blanks without width, curly quotes and long dashes come from
+    /// documents and chats that it was copied from.
     ///
     /// Names that people read (`display_name`, `label`) may hold any letter.
     pub struct NonAscii = "non-ascii", Warning;

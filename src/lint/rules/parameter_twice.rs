@@ -13,8 +13,8 @@ rule! {
     ///
     /// # How to mend it
     ///
-    /// Take one of them out. What a template writes of its own accord is better said in the mapping or in `[params]`, which
-    /// know each parameter once.
+    /// Take one of them out. What a template writes of its own accord is better said in the mapping or in `[params]`,
+    /// which know each parameter once.
     pub struct ParameterTwice = "parameter-twice", Error;
 }
 

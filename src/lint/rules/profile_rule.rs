@@ -9,13 +9,13 @@ rule! {
     ///
     /// # What the phone does
     ///
-    /// A rule that doesn't parse fails each resync or upgrade. A macro that it doesn't know stays as it is written, so that it
-    /// asks for a file of that name.
+    /// A rule that doesn't parse fails each resync or upgrade. A macro that it doesn't know stays as it is written,
+    /// so that it asks for a file of that name.
     ///
     /// # How to mend it
     ///
-    /// A rule is `(condition)? [--key $SA] https://server/path`, alternatives parted by `|`, of which all but the last have a
-    /// condition. Macros are `$MA`, `$PN`, `$(SWVER)` and so on; `$$` is a dollar.
+    /// A rule is `(condition)? [--key $SA] https://server/path`, alternatives parted by `|`, of which all but the
+    /// last have a condition. Macros are `$MA`, `$PN`, `$(SWVER)` and so on; `$$` is a dollar.
     ///
     /// `resyncd phone resync --profile-rule` tries a rule against a server.
     pub struct ProfileRule = "profile-rule", Error;

@@ -9,7 +9,8 @@ rule! {
     ///
     /// # What the phone does
     ///
-    /// It keeps what it has until somebody restarts it or a NOTIFY reaches it; with provisioning switched off, for good.
+    /// It keeps what it has until somebody restarts it or a NOTIFY reaches it; with provisioning switched off, for
+    /// good.
     ///
     /// # How to mend it
     ///

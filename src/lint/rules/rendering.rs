@@ -4,7 +4,8 @@ use crate::packs::FileEntry;
 use crate::render::RenderError;
 
 rule! {
-    /// A file can't be made: its template or an expression fails, a value doesn't fit the format, or the result is malformed.
+    /// A file can't be made: its template or an expression fails, a value doesn't fit the format, or the result is
+    /// malformed.
     ///
     /// # What the phone does
     ///
@@ -14,7 +15,8 @@ rule! {
     ///
     /// Mend what the message names; `resyncd render MAC` shows the file, `resyncd explain MAC` what set each value.
     ///
-    /// Secrets are not fetched for the check: what stands in an environment or a file of the server's need not be there.
+    /// Secrets are not fetched for the check: what stands in an environment or a file of the server's need not be
+    /// there.
     pub struct Rendering = "rendering", Error;
 }
 

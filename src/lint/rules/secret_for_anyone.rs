@@ -12,13 +12,13 @@ rule! {
     ///
     /// # What the phone does
     ///
-    /// It takes it like everybody else who asks: files for anyone are handed out without proof, and a private key in one of
-    /// the static folders is too.
+    /// It takes it like everybody else who asks: files for anyone are handed out without proof, and a private key in
+    /// one of the static folders is too.
     ///
     /// # How to mend it
     ///
-    /// Move the secret into a file for the device (`audience = "device"`), and a private key out of the folder. Then change
-    /// it: somebody may have it.
+    /// Move the secret into a file for the device (`audience = "device"`), and a private key out of the folder. Then
+    /// change it: somebody may have it.
     pub struct SecretForAnyone = "secret-for-anyone", Error;
 }
 

@@ -10,8 +10,8 @@ rule! {
     ///
     /// # How to mend it
     ///
-    /// Remove the key, or correct the model; `resyncd packs NAME` lists how many keys each has. Keys of expansion modules are set
-    /// in `[params]`.
+    /// Remove the key, or correct the model; `resyncd packs NAME` lists how many keys each has. Keys of expansion
+    /// modules are set in `[params]`.
     pub struct TooManyKeys = "too-many-keys", Warning;
 }
 

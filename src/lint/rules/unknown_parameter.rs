@@ -17,8 +17,8 @@ rule! {
     ///
     /// Correct the name. If the phone does know it, add it to the pack's `parameters.toml`.
     ///
-    /// Where the pack says that its list is incomplete (`open = true`) this is a note, and only told where a listed name is
-    /// near.
+    /// Where the pack says that its list is incomplete (`open = true`) this is a note, and only told where a listed
+    /// name is near.
     pub struct UnknownParameter { told: Mutex<HashMap<(String, String), Option<Told>>> } = "unknown-parameter", Error;
 }
 
@@ -64,13 +64,14 @@ struct Told {
 impl Told {
     fn finish(&self, finding: Finding) -> Finding {
         let finding = finding.mark(Mark::Name);
-        Finding { help: self.help.clone(), is_note: self.is_note, ..finding }
+        let finding = if self.is_note { finding.note() } else { finding };
+        Finding { help: self.help.clone(), ..finding }
     }
 }
 
 impl UnknownParameter {
-    /// What is told of a parameter, if it is unknown. The nearest of a thousand names takes its time, and a hundred thousand
-    /// devices may have the same slip in them.
+    /// What is told of a parameter, if it is unknown. The nearest of a thousand names takes its time, and a hundred
+    /// thousand devices may have the same slip in them.
     fn unknown(&self, parameter: &ParameterView<'_>, pack: &Pack) -> Option<Told> {
         if parameter.known.is_some() {
             return None;

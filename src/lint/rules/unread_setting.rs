@@ -8,6 +8,7 @@ use crate::lint::rule::rule;
 use crate::lint::{About, Deployment, DeviceView, FEW, Finding, Findings, Mark, Rule};
 use crate::model::MacAddr;
 use crate::packs::{ModelId, Pack, sources_of};
+use crate::resync::GroupId;
 use crate::settings::schema::Shape;
 use crate::settings::{Key, Origin};
 
@@ -20,27 +21,37 @@ rule! {
     ///
     /// # How to mend it
     ///
-    /// Remove the setting, or say it in the phone's own words in `[params]`; `resyncd explain MAC PARAMETER` tells what a
-    /// parameter is made of.
+    /// Remove the setting, or say it in the phone's own words in `[params]`; `resyncd explain MAC PARAMETER` tells
+    /// what a parameter is made of.
     ///
     /// A setting that several devices share is told of only if none of their packs reads it.
     pub struct UnreadSetting {
         read: OnceLock<HashMap<(usize, String), Reads>>,
-        shared: Mutex<BTreeMap<Place, Told>>,
+        alike: Mutex<BTreeMap<Alike, Devices>>,
     } = "unread-setting", Warning;
 }
 
-/// File and line of a setting in a layer that devices share, and its name.
-type Place = (Arc<Path>, u32, String);
+/// Devices of one model and group share every setting that isn't in their own layers: one of them is looked at.
+type Alike = (ModelId, Option<GroupId>);
 
-/// What is known of it so far.
+/// How many devices there are of a kind, and the first few.
 #[derive(Default, Clone)]
-struct Told {
-    is_read: bool,
+struct Devices {
     count: usize,
-    /// The first few devices.
-    devices: Vec<MacAddr>,
+    first: Vec<MacAddr>,
 }
+
+impl Devices {
+    fn add(&mut self, count: usize, devices: &[MacAddr]) {
+        self.count += count;
+        self.first.extend(devices);
+        self.first.sort_unstable();
+        self.first.truncate(FEW);
+    }
+}
+
+/// File and line of a setting, and its name.
+type Place = (Arc<Path>, u32, Key);
 
 /// Names of settings, with `{n}` for a number, that a family's mappings and the pack's templates read.
 #[derive(Default)]
@@ -120,37 +131,40 @@ impl Rule for UnreadSetting {
     }
 
     fn device(&self, view: &DeviceView<'_>, findings: &mut Findings) {
-        let ModelId { pack, .. } = view.device.model;
-        let Some(reads) = self.read(view.deployment).get(&(pack, view.model.family.clone())) else { return };
-        for (key, setting) in view.settings.iter() {
-            if Arc::ptr_eq(&setting.origin.source, &view.pack.defaults.source) {
-                continue;
-            }
-            let is_own = Arc::ptr_eq(&setting.origin.source, &view.device.layer.source);
-            if is_own {
-                if !reads.has(key) {
-                    findings.report(finding(key, &setting.origin));
-                }
-                continue;
-            }
-            let place = (setting.origin.source.clone(), setting.origin.line, key.to_string());
-            let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
-            let told = shared.entry(place).or_default();
-            told.count += 1;
-            told.devices.push(view.device.mac);
-            told.devices.sort_unstable();
-            told.devices.truncate(FEW);
-            told.is_read |= reads.has(key);
+        let device = view.device;
+        let Some(reads) = self.read(view.deployment).get(&(device.model.pack, view.model.family.clone())) else {
+            return;
+        };
+        for leaf in device.layer.leaves.iter().filter(|leaf| !reads.has(&leaf.key)) {
+            let origin = Origin { source: device.layer.source.clone(), line: leaf.line };
+            findings.report(finding(&leaf.key, &origin));
         }
+        let mut alike = self.alike.lock().unwrap_or_else(PoisonError::into_inner);
+        alike.entry((device.model, device.group)).or_default().add(1, &[device.mac]);
     }
 
-    fn finish(&self, _: &Deployment<'_>, findings: &mut Findings) {
-        let shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
-        for ((source, line, name), told) in shared.iter().filter(|(_, told)| !told.is_read) {
-            let Some(key) = Key::parse(name) else { continue };
-            let origin = Origin { source: source.clone(), line: *line };
-            let finding = finding(&key, &origin).devices(told.devices.clone());
-            findings.report(Finding { device_count: told.count, ..finding });
+    fn finish(&self, deployment: &Deployment<'_>, findings: &mut Findings) {
+        let generation = deployment.generation;
+        let alike = self.alike.lock().unwrap_or_else(PoisonError::into_inner);
+        // Whether anything reads the setting, and for whom it is set.
+        let mut shared: BTreeMap<Place, (bool, Devices)> = BTreeMap::new();
+        for ((id, _), devices) in alike.iter() {
+            let device = devices.first.first().and_then(|mac| generation.profiles.device(*mac));
+            let (Some(device), Some((pack, model))) = (device, generation.packs.pack_and_model(*id)) else { continue };
+            let Some(reads) = self.read(deployment).get(&(id.pack, model.family.clone())) else { continue };
+            for (key, setting) in generation.base(device).iter() {
+                if Arc::ptr_eq(&setting.origin.source, &pack.defaults.source) {
+                    continue;
+                }
+                let place = (setting.origin.source.clone(), setting.origin.line, key.clone());
+                let (is_read, of) = shared.entry(place).or_default();
+                *is_read |= reads.has(key);
+                of.add(devices.count, &devices.first);
+            }
+        }
+        for ((source, line, key), (_, devices)) in shared.into_iter().filter(|(_, (is_read, _))| !is_read) {
+            let finding = finding(&key, &Origin { source, line }).devices(devices.first);
+            findings.report(Finding { device_count: devices.count, ..finding });
         }
     }
 }

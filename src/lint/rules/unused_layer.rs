@@ -12,8 +12,8 @@ rule! {
     ///
     /// # How to mend it
     ///
-    /// Remove the file, or say `group = "…"` or `parent = "…"` where it is meant. For a group that waits for its first phone, say so
-    /// in a comment at the top of the file.
+    /// Remove the file, or say `group = "…"` or `parent = "…"` where it is meant. For a group that waits for its
+    /// first phone, say so in a comment at the top of the file.
     pub struct UnusedLayer = "unused-layer", Warning;
 }
 

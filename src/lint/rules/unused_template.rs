@@ -17,8 +17,8 @@ rule! {
     ///
     /// # How to mend it
     ///
-    /// Name it as the template that it is meant to stand in for, or include it; else remove it. A pack's manifest says which
-    /// templates its files are made by.
+    /// Name it as the template that it is meant to stand in for, or include it; else remove it. A pack's manifest
+    /// says which templates its files are made by.
     pub struct UnusedTemplate = "unused-template", Warning;
 }
 

@@ -11,8 +11,8 @@ rule! {
     ///
     /// # How to mend it
     ///
-    /// Write a value of the type that the pack's `parameters.toml` gives the parameter. Where a phone of yours does take it, the
-    /// list is wrong: mend it there, or allow the finding by a comment.
+    /// Write a value of the type that the pack's `parameters.toml` gives the parameter. Where a phone of yours does
+    /// take it, the list is wrong: mend it there, or allow the finding by a comment.
     ///
     /// Secrets are not looked at: the check need not have them.
     pub struct ValueType = "value-type", Error;

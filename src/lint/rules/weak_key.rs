@@ -10,8 +10,8 @@ rule! {
     ///
     /// # How to mend it
     ///
-    /// Make a random one of 16 bytes or more: `openssl rand -hex 16`. A MAC address or a serial number stands on the phone and in
-    /// every request of it.
+    /// Make a random one of 16 bytes or more: `openssl rand -hex 16`. A MAC address or a serial number stands on the
+    /// phone and in every request of it.
     ///
     /// A key that stands in an environment or a file which isn't there is not looked at.
     pub struct WeakKey = "weak-key", Warning;

@@ -47,6 +47,11 @@ fn single(value: &str) -> Result<(), Wrong> {
             .help("leave out everything up to the ://")
             .at(0..scheme.len() + 3));
     }
+    if let Some(scheme) = ["sip:", "sips:"].into_iter().find(|scheme| value.starts_with(scheme)) {
+        return Err(Wrong::new(format!("{} must be a server's name or address, without a scheme", Quoted(value)))
+            .help(format!("leave out the {scheme}"))
+            .at(0..scheme.len()));
+    }
     let server = value.split_once(';').map_or(value, |(server, _)| server);
     if server.parse::<Ipv6Addr>().is_ok() {
         return Ok(());

@@ -17,8 +17,8 @@ pub(super) fn cadence(dialect: Dialect, value: &str) -> Result<(), Wrong> {
     })
 }
 
-/// `c=on/off[-on/off[-on/off]];` in milliseconds, as Grandstream's templates describe the ring cadences. Tones, with
-/// frequencies before it, are left to the phone.
+/// `c=on/off[-on/off[-on/off]];` in milliseconds. Written from common practice, not from a guide: none at hand
+/// describes it.
 fn milliseconds(value: &str) -> Result<(), Wrong> {
     let Some(cadence) = value.trim().strip_prefix("c=") else {
         return Err(Wrong::new(format!("{} is no cadence: it must be like c=2000/4000;", Quoted(value))));

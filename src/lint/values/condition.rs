@@ -9,17 +9,23 @@ use crate::phone::cisco::condition::{Condition, ConditionError};
 pub(super) fn condition(dialect: Dialect, value: &str) -> Result<(), Wrong> {
     unknown(value)?;
     let mut wrong = None;
-    for expanded in Expanded::readings(dialect, value) {
+    for expanded in Expanded::readings(dialect, value, true) {
         match Condition::parse(&expanded.text) {
             Ok(_) => return Ok(()),
-            Err(error) => wrong = wrong.or_else(|| Some(of_condition(&error, &expanded))),
+            Err(error) => wrong = wrong.or_else(|| Some(of_condition(&error, &expanded, value))),
         }
     }
     wrong.map_or(Ok(()), Err)
 }
 
 /// Without the offset, which the span tells; and without the text of it, which may be as long as the value.
-pub(super) fn of_condition(error: &ConditionError, expanded: &Expanded) -> Wrong {
+pub(super) fn of_condition(error: &ConditionError, expanded: &Expanded, value: &str) -> Wrong {
+    let span = expanded.word(value, error.at());
+    let written = expanded.macro_at(value, error.at());
+    if let (ConditionError::NoLiteral { .. }, Some(written)) = (error, written) {
+        let message = format!("{} expands to a string, which must stand in double quotes", Quoted(written));
+        return Wrong::new(message).help(format!("write \"{written}\"")).at(span);
+    }
     let message = match error {
         ConditionError::Empty => "there is no condition".to_owned(),
         ConditionError::NoOperand { .. } => {
@@ -38,6 +44,5 @@ pub(super) fn of_condition(error: &ConditionError, expanded: &Expanded) -> Wrong
             format!("{operator} has {left} on its left and {right} on its right: both must be of one kind")
         }
     };
-    let at = expanded.written(error.at());
-    Wrong::new(message).at(at..at)
+    Wrong::new(message).at(span)
 }

@@ -1,5 +1,6 @@
-//! Dial plans. Cisco's (guide: "DialPlanScript"; the phones' and the SPA adapters' administration guides, "Dial Plan" ),
-//! Aastra's (`sip dial plan`) and Grandstream's (`{ x+ | *x+ }`) have brackets in common, and little else.
+//! Dial plans. Cisco's (guide: "DialPlanScript", which names it and shows two), Aastra's (`sip dial plan`) and
+//! Grandstream's (`{ x+ | *x+ }`) have brackets in common, and little else. No guide at hand has a whole grammar: what goes
+//! beyond their samples, timers and their limit of 64 seconds among it, is common practice, and may have to be widened.
 
 use super::{Quoted, Wrong};
 use crate::packs::Dialect;
@@ -7,12 +8,21 @@ use crate::packs::Dialect;
 pub(super) fn dial_plan(dialect: Dialect, value: &str) -> Result<(), Wrong> {
     match dialect {
         Dialect::CiscoMpp | Dialect::CiscoSpa => cisco(value),
-        Dialect::Aastra => characters(value, "0123456789xX*#+[]-|;,^().!tT ").and_then(|()| balanced(value)),
+        Dialect::Aastra => aastra(value),
         Dialect::Grandstream => {
             characters(value, "0123456789xX*#+{}[]<>=-|^.,!TtABCDabcd\\()@:;?&_~% ").and_then(|()| balanced(value))
         }
         Dialect::Unknown => balanced(value),
     }
+}
+
+/// Mitel's and Aastra's guides write it in double quotes, and without.
+fn aastra(value: &str) -> Result<(), Wrong> {
+    let (offset, plan) = match value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
+        Some(plan) => (1, plan),
+        None => (0, value),
+    };
+    characters(plan, "0123456789xX*#+[]-|;,^().!tT ").and_then(|()| balanced(plan)).map_err(|wrong| wrong.moved(offset))
 }
 
 fn characters(value: &str, known: &str) -> Result<(), Wrong> {

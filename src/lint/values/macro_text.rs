@@ -1,8 +1,11 @@
 //! Text with macros (guide: "Macro Expansion", "Macro Expansion Variables").
 
+use std::ops::Range;
+
 use super::{Quoted, Wrong, nearest, text};
 use crate::packs::{Dialect, Parameter};
 use crate::phone::cisco::macros::{Name, Reference, Token, Variables, tokens};
+use crate::phone::cisco::options::Arguments;
 
 /// What is near enough to a variable to be a slip. Single letters are near to everything and left out.
 const NAMES: [&str; 27] = [
@@ -19,12 +22,21 @@ pub(super) fn macro_text(parameter: &Parameter, value: &str) -> Result<(), Wrong
     unknown(value)
 }
 
-/// The first macro that is none. The phone leaves it as it is written: most likely a slip.
+/// The first macro that is none. The phone leaves it as it is written: most likely a slip. In the arguments of `--key`,
+/// `--uid` and `--pwd` it may as well be a part of the key, which is nobody's to read.
 pub(super) fn unknown(value: &str) -> Result<(), Wrong> {
+    let mut arguments = Arguments::default();
     for token in tokens(value) {
-        let Token::Reference(reference) = token else { continue };
-        if reference.variable.is_none() && !PLACES.contains(&reference.name) {
-            return Err(unknown_name(value, &reference));
+        match token {
+            Token::Text(text) => text.chars().for_each(|character| arguments.read(character)),
+            Token::Dollar => arguments.read('$'),
+            Token::Reference(reference) => {
+                let known = reference.variable.is_some() || PLACES.contains(&reference.name);
+                if !known && !arguments.is_secret() {
+                    return Err(unknown_name(value, &reference));
+                }
+                arguments.read('$');
+            }
         }
     }
     Ok(())
@@ -75,7 +87,7 @@ enum Operand {
 impl Expanded {
     /// The ways in which a value may read. What general purpose parameters hold is the operator's: they are taken to be
     /// what fits their place, and where that is a comparison, each kind of operand is tried.
-    pub(super) fn readings(dialect: Dialect, value: &str) -> impl Iterator<Item = Self> {
+    pub(super) fn readings(dialect: Dialect, value: &str, condition: bool) -> impl Iterator<Item = Self> {
         let general = tokens(value).any(|token| {
             matches!(
                 token,
@@ -84,12 +96,13 @@ impl Expanded {
         });
         let kinds: &[Operand] =
             if general { &[Operand::Integer, Operand::Version, Operand::Load] } else { &[Operand::Integer] };
-        kinds.iter().map(move |operand| Self::of(dialect, value, *operand))
+        kinds.iter().map(move |operand| Self::of(dialect, value, *operand, condition))
     }
 
-    fn of(dialect: Dialect, value: &str, operand: Operand) -> Self {
+    fn of(dialect: Dialect, value: &str, operand: Operand, condition: bool) -> Self {
         let mut expanded = Self { text: String::with_capacity(value.len()), parts: Vec::new() };
-        let mut place = Place::default();
+        // A trigger is a condition without the parentheses.
+        let mut place = Place { parentheses: usize::from(condition), ..Place::default() };
         let mut at = 0;
         for token in tokens(value) {
             let (length, same) = match token {
@@ -118,6 +131,26 @@ impl Expanded {
             at += length;
         }
         expanded
+    }
+
+    /// The macro that a byte of the expanded text comes from.
+    pub(super) fn macro_at<'v>(&self, value: &'v str, at: usize) -> Option<&'v str> {
+        let written = self.written(at);
+        let expanded = self.parts.iter().any(|(_, start, same)| *start == written && !same);
+        let token = value.get(written..).filter(|_| expanded).and_then(|rest| tokens(rest).next())?;
+        if let Token::Reference(reference) = token { Some(reference.written) } else { None }
+    }
+
+    /// The word in the value that a byte of the expanded text belongs to, from there on.
+    pub(super) fn word(&self, value: &str, at: usize) -> Range<usize> {
+        let start = self.written(at);
+        let ends = |c: char| c.is_whitespace() || matches!(c, '"' | '(' | ')' | '[' | ']' | '|');
+        let rest = value.get(start..).unwrap_or_default();
+        let length = match tokens(rest).next() {
+            Some(Token::Reference(reference)) => reference.written.len(),
+            _ => rest.find(ends).unwrap_or(rest.len()),
+        };
+        start..start + length
     }
 
     /// Where in the value a byte of the expanded text was written.

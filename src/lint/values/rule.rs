@@ -19,7 +19,7 @@ pub(super) fn rule(dialect: Dialect, parameter: &Parameter, value: &str) -> Resu
         _ => Kind::Profile,
     };
     let mut wrong = None;
-    for expanded in Expanded::readings(dialect, value) {
+    for expanded in Expanded::readings(dialect, value, false) {
         match Rule::parse(&expanded.text, kind) {
             Ok(rule) => {
                 let Some(at) = rule.unreachable() else { return Ok(()) };
@@ -27,16 +27,16 @@ pub(super) fn rule(dialect: Dialect, parameter: &Parameter, value: &str) -> Resu
                 return Err(Wrong::new("this alternative is never come to: the one before it has no condition")
                     .at(at..value.len()));
             }
-            Err(error) => wrong = wrong.or_else(|| Some(of_rule(&error, &expanded))),
+            Err(error) => wrong = wrong.or_else(|| Some(of_rule(&error, &expanded, value))),
         }
     }
     wrong.map_or(Ok(()), Err)
 }
 
 /// Without offsets, which the span tells.
-fn of_rule(error: &RuleError, expanded: &Expanded) -> Wrong {
+fn of_rule(error: &RuleError, expanded: &Expanded, value: &str) -> Wrong {
     let message = match error {
-        RuleError::Condition(error) => return of_condition(error, expanded),
+        RuleError::Condition(error) => return of_condition(error, expanded, value),
         RuleError::Option(error) => of_option(error),
         RuleError::Target(error) => of_target(error),
         RuleError::Unclosed { .. } => "the ( is never closed".to_owned(),
@@ -52,8 +52,7 @@ fn of_rule(error: &RuleError, expanded: &Expanded) -> Wrong {
         RuleError::NoServer { .. } => "an upgrade rule must name its server".to_owned(),
         RuleError::EmptyAlternative { .. } => "there is nothing between two |".to_owned(),
     };
-    let at = expanded.written(error.at());
-    Wrong::new(message).at(at..at)
+    Wrong::new(message).at(expanded.word(value, error.at()))
 }
 
 fn of_option(error: &OptionError) -> String {

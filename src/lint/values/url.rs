@@ -32,5 +32,12 @@ pub(super) fn url(dialect: Dialect, value: &str) -> Result<(), Wrong> {
     if scheme.eq_ignore_ascii_case("file") || server.contains('$') {
         return Ok(());
     }
-    address::host_port(server).map_err(|wrong| wrong.moved(span_of(value, server).start))
+    let start = span_of(value, server).start;
+    address::host_port(server).map_err(|wrong| {
+        // It may be a password that is cut at its slash: nothing of it is repeated.
+        let cut = rest
+            .contains('@')
+            .then(|| Wrong::new("the server or its port is not valid, or a / in a password is not written %2F"));
+        cut.map_or(wrong.moved(start), |cut| cut.at(start..start + server.len()))
+    })
 }
