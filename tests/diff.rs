@@ -284,6 +284,27 @@ fn a_change_of_a_layer_is_one_entry_however_many_phones_have_it() {
 }
 
 #[test]
+fn what_an_expression_makes_of_a_secret_is_never_shown_and_its_change_is_seen() {
+    let deployment = Deployment::nowhere();
+    for (side, password) in [("old", "first"), ("new", "second")] {
+        deployment.write(&format!("{side}/resyncd.toml"), CONFIG);
+        copy(&root().join("tests/golden/tiny/templates"), &deployment.path(&format!("{side}/templates")));
+        let mapping = "[parameters]\nServer = \"{{ vars.key }}@x\"\nNote = \"{{ vars.key | base64 }}\"\n";
+        deployment.write(&format!("{side}/templates/tiny/mapping.toml"), mapping);
+        deployment.write(
+            &format!("{side}/profiles/devices/000000000001.toml"),
+            format!(
+                "model = \"T-1\"\n[vars]\nkey = {{ hex = \"{}\" }}\n",
+                if password == "first" { "aa" } else { "bb" }
+            ),
+        );
+    }
+    let human = stdout(&diff(&deployment, &["old", "new"]));
+    assert!(human.contains("~ Server  ***@x (another secret)  (vars.key, line 3)"), "{human}");
+    assert!(human.contains("~ Note  *** (another secret)  (vars.key, line 3)"), "{human}");
+}
+
+#[test]
 fn a_password_that_stands_as_text_in_params_is_never_shown() {
     let deployment = Deployment::nowhere();
     for (side, template) in [("old", "{{ p.name }} is {{ p.value }}"), ("new", "{{ p.name }}: {{ p.value }}")] {

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use super::{BESIDE, headline, origin, shown, subject, summary, whom};
-use crate::diff::{Common, Kind, Report, Section, Subject};
+use crate::diff::{Common, Kind, Report, Section, Subject, Told};
 use crate::model::{Escaped, MacAddr};
 
 /// Writes to a terminal or a file.
@@ -99,6 +99,9 @@ impl Writing<'_> {
             (None, None) => ("~", String::new()),
             (None, Some(new)) => ("+", format!("  {new}")),
             (Some(old), None) => ("-", format!("  {old}")),
+            (Some(old), Some(_)) if change.old == Told::Varies && change.new == Told::Varies => {
+                ("~", format!("  {old}"))
+            }
             (Some(old), Some(new)) if old == new && change.secret => ("~", format!("  {new} (another secret)")),
             (Some(old), Some(new)) => ("~", format!("  {old} → {new}")),
         };
