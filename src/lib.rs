@@ -15,6 +15,7 @@ pub mod lint;
 pub mod model;
 pub mod packs;
 pub mod phone;
+pub mod preview;
 pub mod render;
 pub mod resync;
 pub mod revision;

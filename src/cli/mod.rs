@@ -15,6 +15,7 @@ pub mod logging;
 mod output;
 mod packs;
 mod phone;
+mod preview;
 mod render;
 mod serve;
 mod table;
@@ -48,6 +49,7 @@ enum Command {
     Render(render::Args),
     Explain(explain::Args),
     Diff(diff::Args),
+    Preview(preview::Args),
     Log(log::Args),
     Identify(identify::Args),
     Packs(packs::Args),
@@ -110,6 +112,7 @@ impl Cli {
             Command::Render(args) => configuration().and_then(|config| args.run(&config)),
             Command::Explain(args) => configuration().and_then(|config| args.run(&config)),
             Command::Diff(args) => args.run(&self.config),
+            Command::Preview(args) => args.run(&self.config),
             Command::Log(args) => configuration().and_then(|config| args.run(&config)),
             Command::Identify(args) => configuration().and_then(|config| args.run(&config)),
             Command::Packs(args) => configuration().and_then(|config| args.run(&config)),

@@ -4,7 +4,7 @@ mod github;
 mod human;
 mod json;
 mod junit;
-mod progress;
+pub mod progress;
 mod sarif;
 
 use std::path::Path;
