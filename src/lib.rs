@@ -6,6 +6,7 @@
 pub mod cli;
 pub mod config;
 pub mod delivery;
+pub mod diff;
 pub mod document;
 pub mod events;
 pub mod http;
@@ -14,8 +15,10 @@ pub mod lint;
 pub mod model;
 pub mod packs;
 pub mod phone;
+pub mod preview;
 pub mod render;
 pub mod resync;
+pub mod revision;
 pub mod server;
 pub mod settings;
 pub mod store;

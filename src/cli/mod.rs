@@ -4,6 +4,7 @@ mod cert;
 mod check;
 mod data_file;
 mod decrypt;
+mod diff;
 pub mod docs;
 mod encrypt;
 mod explain;
@@ -14,6 +15,7 @@ pub mod logging;
 mod output;
 mod packs;
 mod phone;
+mod preview;
 mod render;
 mod serve;
 mod table;
@@ -46,6 +48,8 @@ enum Command {
     Check(check::Args),
     Render(render::Args),
     Explain(explain::Args),
+    Diff(diff::Args),
+    Preview(preview::Args),
     Log(log::Args),
     Identify(identify::Args),
     Packs(packs::Args),
@@ -107,6 +111,8 @@ impl Cli {
             Command::Check(args) => args.run(&self.config),
             Command::Render(args) => configuration().and_then(|config| args.run(&config)),
             Command::Explain(args) => configuration().and_then(|config| args.run(&config)),
+            Command::Diff(args) => args.run(&self.config),
+            Command::Preview(args) => args.run(&self.config),
             Command::Log(args) => configuration().and_then(|config| args.run(&config)),
             Command::Identify(args) => configuration().and_then(|config| args.run(&config)),
             Command::Packs(args) => configuration().and_then(|config| args.run(&config)),

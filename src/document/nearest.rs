@@ -7,7 +7,8 @@ pub fn nearest<'c>(name: &str, candidates: impl IntoIterator<Item = &'c str>) ->
         .into_iter()
         .map(|candidate| (strsim::jaro_winkler(&wanted, &candidate.to_lowercase()), candidate))
         .filter(|(likeness, _)| *likeness > 0.8)
-        .max_by(|(a, _), (b, _)| a.total_cmp(b))
+        // Of equally near ones the first by name: candidates may come in any order.
+        .max_by(|(a, first), (b, second)| a.total_cmp(b).then_with(|| second.cmp(first)))
         .map(|(_, candidate)| candidate)
 }
 
@@ -21,5 +22,6 @@ mod tests {
         assert_eq!(nearest("pasword", names), Some("password"));
         assert_eq!(nearest("displayname", names), Some("display_name"));
         assert_eq!(nearest("zzz", names), None);
+        assert_eq!(nearest("Line_3", ["Line_2", "Line_1"]), nearest("Line_3", ["Line_1", "Line_2"]));
     }
 }

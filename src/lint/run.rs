@@ -76,6 +76,17 @@ fn unloaded(problems: crate::document::Problems, about: &'static About) -> Repor
     collector.finish(&SecretNames::of_anything(), |_| Vec::new())
 }
 
+/// Checks what has been loaded already; phones are not played.
+pub fn check_loaded(
+    config: &Config,
+    generation: &Generation,
+    levels: &Levels,
+    options: &Options,
+    progress: &mut dyn FnMut(usize, usize),
+) -> Report {
+    check(config, generation, levels, options, None, progress)
+}
+
 fn check(
     config: &Config,
     generation: &Generation,

@@ -4,6 +4,7 @@
 mod escape;
 mod fingerprint;
 mod key_encoding;
+mod lexical;
 mod mac;
 mod secret;
 mod serial;
@@ -11,6 +12,7 @@ mod serial;
 pub use escape::{Escaped, steers};
 pub use fingerprint::fingerprint;
 pub use key_encoding::{KeyEncoding, ParseKeyEncodingError, ParseKeyError};
+pub use lexical::lexical;
 pub use mac::{MacAddr, ParseMacError};
 pub use secret::Secret;
 pub use serial::{ParseSerialError, Serial};

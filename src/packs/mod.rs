@@ -17,6 +17,6 @@ pub use identify::Identified;
 pub use manifest::{Audience, FileEntry, Model, Source};
 pub use mapping::{Entry, Expressions, Mapping};
 pub use pack::{Candidate, ModelId, Pack, Packs, TemplateText};
-pub use parameters::{BoolWords, Dialect, Parameter, ParameterList, Type};
+pub use parameters::{BoolWords, Dialect, Effect, Effects, Parameter, ParameterList, Type};
 pub use path::{Captures, PathPattern};
 pub use reads::sources_of;

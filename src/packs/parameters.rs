@@ -114,6 +114,63 @@ impl FromStr for Dialect {
     }
 }
 
+/// What a phone does about a changed value, beside taking it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Effect {
+    /// It starts anew: no calls meanwhile.
+    Reboot,
+    /// It registers again, at the same server or another.
+    Register,
+    /// It asks for its files elsewhere, at other times or in another way: a mistake here can't be mended from afar.
+    Resync,
+}
+
+impl Effect {
+    pub const ALL: [Self; 3] = [Self::Reboot, Self::Register, Self::Resync];
+
+    /// As parameters.toml has it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Reboot => "reboot",
+            Self::Register => "register",
+            Self::Resync => "resync",
+        }
+    }
+
+    fn bit(self) -> u8 {
+        match self {
+            Self::Reboot => 1,
+            Self::Register => 2,
+            Self::Resync => 4,
+        }
+    }
+}
+
+/// Any number of effects, each once.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Effects(u8);
+
+impl Effects {
+    #[must_use]
+    pub fn with(self, effect: Effect) -> Self {
+        Self(self.0 | effect.bit())
+    }
+
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    pub fn has(self, effect: Effect) -> bool {
+        self.0 & effect.bit() != 0
+    }
+
+    /// The words of parameters.toml, in its order.
+    pub fn words(self) -> impl Iterator<Item = &'static str> {
+        Effect::ALL.into_iter().filter(move |effect| self.has(*effect)).map(Effect::word)
+    }
+}
+
 /// How a Bool is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BoolWords {
@@ -136,6 +193,8 @@ pub struct Parameter {
     /// The access that is written for it.
     pub access: Option<Arc<str>>,
     pub secret: bool,
+    /// What a change makes the phone do; nothing where it isn't known.
+    pub effects: Effects,
     pub bool_words: Option<BoolWords>,
     /// Models or families that have it; empty: all.
     pub models: Vec<String>,
@@ -271,6 +330,19 @@ fn bool_words(reader: &Reader<'_>) -> Option<BoolWords> {
     Some(BoolWords { yes: yes?.into(), no: no?.into() })
 }
 
+fn effects(entry: &Reader<'_>) -> Effects {
+    let mut effects = Effects::default();
+    for word in entry.texts("effect").unwrap_or_default() {
+        match Effect::ALL.into_iter().find(|effect| effect.word() == word) {
+            Some(effect) => effects = effects.with(effect),
+            None => {
+                entry.problem("effect", format!("\"{word}\" is no effect: it is reboot, register or resync"), None);
+            }
+        }
+    }
+    effects
+}
+
 fn parameter(entry: Reader<'_>, name: &str, access_words: &[Arc<str>], models: &[Model]) -> Option<Parameter> {
     if !entry.has("type") {
         entry.missing("type");
@@ -298,6 +370,7 @@ fn parameter(entry: Reader<'_>, name: &str, access_words: &[Arc<str>], models: &
         default: entry.text("default"),
         access: access.map(Into::into),
         secret: entry.boolean("secret").unwrap_or(false),
+        effects: effects(&entry),
         bool_words: bool_words(&entry),
         models: limited,
         line: entry.line(),

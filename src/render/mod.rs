@@ -13,7 +13,7 @@ mod filters;
 mod grandstream;
 mod parameters;
 
-pub use context::Shown;
+pub use context::{MASK, Shown};
 pub use engine::{DeviceFacts, Engine, Job, Rendered};
 pub use error::RenderError;
 pub use parameters::{Made, Parameter};

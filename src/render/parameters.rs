@@ -177,6 +177,11 @@ impl Making<'_> {
         if self.params {
             self.lay_params(built, &mut parameters)?;
         }
+        for parameter in &mut parameters.list {
+            if self.shown == Shown::Masked && parameter.secret && !parameter.value.is_empty() {
+                MASK.clone_into(&mut parameter.value);
+            }
+        }
         for parameter in &parameters.list {
             let why = escape::refusal(self.format, &parameter.value)
                 .or_else(|| escape::name_refusal(self.format, &parameter.name));
@@ -309,11 +314,6 @@ impl Making<'_> {
             }
             if let Some(parameter) = parameters.get_mut(name) {
                 parameter.access = Some(access.clone());
-            }
-        }
-        for parameter in &mut parameters.list {
-            if self.shown == Shown::Masked && parameter.secret && !parameter.value.is_empty() {
-                MASK.clone_into(&mut parameter.value);
             }
         }
         Ok(())

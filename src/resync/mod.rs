@@ -4,11 +4,13 @@ mod cache;
 mod generation;
 mod pipeline;
 mod profiles;
+mod provenance;
 mod request;
 mod target;
 
 pub use generation::{Generation, delivery_of};
 pub use pipeline::Pipeline;
 pub use profiles::{Device, Group, GroupId, Profiles};
+pub use provenance::{Explained, ParameterTrace, Provenance};
 pub use request::{Answer, ClientCertificate, Connection, Request, TlsSession};
 pub use target::path_of;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::key::{Key, Prefix};
 use super::layer::Layer;
-use super::value::{SecretError, Value};
+use super::value::{SecretError, SecretSource, Value};
 use crate::model::Secret;
 
 /// The place that a value came from.
@@ -76,6 +76,15 @@ impl Effective {
     /// Whether a value can change while the layers do not: a secret in a file or the environment.
     pub fn has_outside_values(&self) -> bool {
         self.outside
+    }
+
+    /// Puts another secret in the place of each, so that what is made of the settings tells nothing of the real ones.
+    pub fn replace_secrets(&mut self, with: impl Fn(&SecretSource) -> Secret) {
+        for setting in self.settings.values_mut() {
+            if let Value::Secret(source) = &setting.value {
+                setting.value = Value::Secret(SecretSource::Text(with(source)));
+            }
+        }
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (&Key, &Setting)> {

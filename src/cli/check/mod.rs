@@ -4,14 +4,17 @@ mod github;
 mod human;
 mod json;
 mod junit;
-mod progress;
+pub mod progress;
 mod sarif;
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use super::{Ending, Failure};
+use crate::diff::{self, Side};
 use crate::lint::{self, Finding, Options, Report, Severity};
-use crate::model::Escaped;
+use crate::model::{Escaped, MacAddr};
+use crate::revision::{Deployment, RevisionError};
 
 /// Find what is wrong before a phone does.
 ///
@@ -38,6 +41,10 @@ pub struct Args {
     /// Play every device's phone against its own files, too.
     #[arg(long)]
     emulate: bool,
+    /// Only devices for which something changes against this revision of git, or this folder. What all devices share is
+    /// looked at in any case.
+    #[arg(long, value_name = "REVISION")]
+    since: Option<String>,
 }
 
 /// The formats of findings.
@@ -70,7 +77,7 @@ impl Args {
             all_devices: self.all_devices,
             rules: self.rules.clone(),
             emulate: self.emulate,
-            ..Options::default()
+            devices: self.since.as_ref().map(|revision| changed(revision, config_file)).transpose()?.flatten(),
         };
         let mut bar = progress::Bar::new();
         let report = lint::run(config_file, &options, &mut |all, seen| bar.tell(all, seen));
@@ -85,6 +92,25 @@ impl Args {
         eprintln!("{}", summary(&report));
         Ok(if report.worst >= Some(self.fail_on) { Ending::Findings } else { Ending::Fine })
     }
+}
+
+/// The devices for which something changes against a revision; none where either side can't be loaded, so that all are
+/// looked at: what is wrong with this side is then told, and what was wrong with the other may be what is mended here.
+fn changed(revision: &str, config_file: &Path) -> Result<Option<HashSet<MacAddr>>, Failure> {
+    let (old, new) = (Deployment::named(revision, config_file)?, Deployment::here(config_file));
+    let loaded_old = match old.load() {
+        Ok(loaded) => loaded,
+        Err(RevisionError::Problems(_)) => {
+            eprintln!("{revision} can't be loaded: looking at all devices");
+            return Ok(None);
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let Ok(loaded_new) = new.load() else { return Ok(None) };
+    let limit = loaded_new.config.limits.profile_bytes;
+    let report = diff::compare(Side::of(&old, &loaded_old), Side::of(&new, &loaded_new), limit, None)
+        .map_err(|error| Failure::because("the operating system gives no random bytes", error))?;
+    Ok(Some(report.groups.into_iter().flat_map(|group| group.devices).collect()))
 }
 
 /// Refuses the name of no rule.
