@@ -32,7 +32,7 @@ fn every_example_passes_the_check_without_a_warning() {
 fn every_phone_of_every_example_is_opened_by_something_and_rendered() {
     for file in deployments() {
         let config = Config::load_with_environment(&file, std::iter::empty::<(String, String)>()).unwrap();
-        let generation = Generation::load(&config.templates, &config.profiles, 1).unwrap();
+        let generation = Generation::load(&config.templates, &config.profiles, 1).unwrap().with_stand_ins();
         assert!(generation.profiles.device_count() > 0, "{} has no device", file.display());
         for device in generation.profiles.devices() {
             let settings = generation.settings(device);

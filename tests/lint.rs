@@ -259,7 +259,10 @@ fn a_certificate_that_expires_in_time_to_be_mended_is_a_warning() {
 #[test]
 fn a_played_phone_needs_no_secret_that_is_not_there() {
     let deployment = Deployment::example();
-    deployment.write("profiles/groups/globex.toml", "[admin]\npassword = { env = \"NO_SUCH_VARIABLE_OF_LINT\" }\n");
+    let group = std::fs::read_to_string(deployment.path("profiles/groups/globex.toml")).unwrap();
+    let group = group.replace("\"40571936\"", "{ env = \"NO_SUCH_VARIABLE_OF_LINT\" }");
+    assert!(group.contains("NO_SUCH_VARIABLE"));
+    deployment.write("profiles/groups/globex.toml", group);
     let options = Options { emulate: true, rules: vec!["emulation".to_owned()], ..Options::default() };
     let report = check(&deployment.path(""), &options);
     assert_eq!(report.findings, []);
