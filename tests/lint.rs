@@ -287,3 +287,61 @@ fn since_a_revision_only_the_devices_that_change_are_looked_at() {
     let devices: Vec<_> = findings.iter().map(|finding| finding["device"].as_str().unwrap()).collect();
     assert_eq!(devices, ["000e08000002"], "{}", String::from_utf8_lossy(&output.stderr));
 }
+
+/// The mutations of a pack's golden sample: what is set in a device of its own, by the mutation's place.
+fn mutations() -> Vec<(String, String)> {
+    let file = root().join("tests/golden/mutations/cisco-mpp");
+    let sample = std::fs::read_to_string(root().join("templates/cisco-mpp/samples/open-format/values.toml")).unwrap();
+    let sample: toml::Table = sample.parse().unwrap();
+    let of_sample = |name: &str| {
+        let found = sample.values().filter_map(|table| table.get(name)).chain(sample.get(name)).next();
+        found.and_then(toml::Value::as_str).unwrap_or_default().to_owned()
+    };
+    let text = std::fs::read_to_string(file).unwrap();
+    let lines = text.lines().enumerate().filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
+    lines
+        .map(|(index, line)| {
+            let [what, name, new] = line.split('\t').take(3).collect::<Vec<_>>()[..] else { panic!("{line}") };
+            let (name, value) = if what == "name" { (new, of_sample(name)) } else { (name, new.to_owned()) };
+            (format!("line {}", index + 1), format!("{name:?} = {}\n", toml::Value::String(value)))
+        })
+        .collect()
+}
+
+#[test]
+fn the_guides_sample_has_no_error_and_each_mistake_in_it_is_one() {
+    let folder = laid(&[]);
+    let write = |path: &str, text: String| {
+        let file = folder.path().join("profiles").join(path);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(file, text).unwrap();
+    };
+    let sample = std::fs::read_to_string(root().join("templates/cisco-mpp/samples/open-format/device.toml")).unwrap();
+    let shared: Vec<&str> =
+        sample.lines().filter(|line| !line.starts_with("model = ") && !line.starts_with("mac = ")).collect();
+    write("defaults.toml", "[access]\nnetworks = [\"192.0.2.0/24\"]\n".to_owned());
+    write("groups/sample.toml", shared.join("\n"));
+    let device = |params: &str| format!("model = \"CP-6861-3PCC\"\ngroup = \"sample\"\n[params]\n{params}");
+    write("devices/000e08000000.toml", device(""));
+    let mutations = mutations();
+    assert!(mutations.len() >= 30, "{}", mutations.len());
+    for (number, (_, params)) in mutations.iter().enumerate() {
+        write(&format!("devices/000e08{:06x}.toml", number + 1), device(params));
+    }
+    let report = check(folder.path(), &Options { all_devices: true, ..Options::default() });
+    assert_eq!(report.devices, mutations.len() + 1, "{:#?}", report.findings);
+    let errors = |mac: &str| -> Vec<&Finding> {
+        let errors = report.findings.iter().filter(|finding| finding.severity == lint::Severity::Error);
+        errors.filter(|finding| finding.devices.iter().any(|device| device.to_string() == mac)).collect()
+    };
+    assert_eq!(errors("000e08000000"), Vec::<&Finding>::new());
+    for (number, (place, params)) in mutations.iter().enumerate() {
+        // What is set as true or false is written as the phone spells it.
+        if params.ends_with("= \"true\"\n") {
+            continue;
+        }
+        let found = errors(&format!("000e08{:06x}", number + 1));
+        assert_eq!(found.len(), 1, "{place}: {params}: {found:#?}");
+        assert_eq!(found[0].line, Some(4), "{place}: {found:#?}");
+    }
+}
