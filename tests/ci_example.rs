@@ -64,15 +64,17 @@ fn commit_badly(folder: &Path, name: &str) {
 }
 
 #[test]
-fn each_bad_commit_is_caught_by_the_rule_that_it_names_and_by_no_other() {
+fn each_bad_commit_is_caught_by_the_rule_that_it_names() {
     let Some(folder) = repository() else { return };
     for (patch, rule) in bad_commits() {
         git(folder.path(), &["am", "--quiet", patch.to_str().unwrap()]);
-        let output = run(in_repository(folder.path(), "resyncd").args(["check", "--format", "json"]));
+        let output = run(in_repository(folder.path(), "resyncd").args(["check", "--emulate", "--format", "json"]));
         let findings: Vec<serde_json::Value> = serde_json::from_slice(&output.stdout).unwrap();
         let rules: BTreeSet<&str> = findings.iter().map(|finding| finding["rule"].as_str().unwrap()).collect();
         assert!(rules.contains(rule.as_str()), "{}: {findings:#?}", patch.display());
-        assert_eq!(rules.len(), 1, "{}: {rules:?}", patch.display());
+        // What strands a phone is seen from two sides: by its rule, and by playing the phone.
+        let beside: Vec<_> = rules.iter().filter(|found| **found != rule && **found != "emulation").collect();
+        assert!(beside.is_empty() || rule == "emulation", "{}: {beside:?}", patch.display());
         git(folder.path(), &["reset", "--quiet", "--hard", "HEAD~1"]);
         git(folder.path(), &["clean", "--quiet", "--force", "-d"]);
     }

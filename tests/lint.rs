@@ -264,3 +264,23 @@ fn a_played_phone_needs_no_secret_that_is_not_there() {
     let report = check(&deployment.path(""), &options);
     assert_eq!(report.findings, []);
 }
+
+#[test]
+fn since_a_revision_only_the_devices_that_change_are_looked_at() {
+    let deployment = |second: &str| {
+        let folder = laid(&[]);
+        let devices = folder.path().join("profiles/devices");
+        std::fs::create_dir_all(&devices).unwrap();
+        std::fs::write(devices.join("000e08000001.toml"), "model = \"CP-6841-3PCC\"\n[params]\nNo_Such = 1\n").unwrap();
+        std::fs::write(devices.join("000e08000002.toml"), format!("model = \"CP-6841-3PCC\"\n{second}")).unwrap();
+        folder
+    };
+    let (old, new) = (deployment(""), deployment("[params]\nNo_Such = 2\n"));
+    let file = new.path().join("resyncd.toml");
+    let mut command = resyncd();
+    command.arg("--config").arg(file).args(["check", "--rule", "unknown-parameter", "--format", "json", "--since"]);
+    let output = run(command.arg(old.path()));
+    let findings: Vec<serde_json::Value> = serde_json::from_slice(&output.stdout).unwrap();
+    let devices: Vec<_> = findings.iter().map(|finding| finding["device"].as_str().unwrap()).collect();
+    assert_eq!(devices, ["000e08000002"], "{}", String::from_utf8_lossy(&output.stderr));
+}

@@ -24,8 +24,8 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// Findings that were too many to be kept, by rule.
     pub omitted: BTreeMap<&'static str, usize>,
-    /// Whether any finding, kept or not, is an error.
-    pub has_error: bool,
+    /// How bad the worst finding is, of those that are kept and those that are not.
+    pub worst: Option<Severity>,
     /// How many findings a comment kept away.
     pub allowed: usize,
     pub devices: usize,
@@ -66,7 +66,7 @@ impl<'c> Collector<'c> {
                 self.report.allowed += usize::from(self.allowed.insert(place_of(&finding)));
                 continue;
             }
-            self.report.has_error |= finding.severity == Severity::Error;
+            self.report.worst = self.report.worst.max(Some(finding.severity));
             self.insert(about, finding, device);
         }
     }

@@ -50,17 +50,23 @@ pub fn run(config_file: &Path, options: &Options, progress: &mut dyn FnMut(usize
     };
     match Generation::load(&config.templates, &config.profiles, 1) {
         Ok(generation) => {
-            // A pipeline of its own answers the phones that are played; what it keeps ready would only take memory.
-            let limit = config.limits.profile_bytes;
-            let pipeline = Arc::new(Pipeline::new(generation, 0, Secret::new([0; 32]), limit));
-            let played = options.emulate.then(|| Emulation::new(pipeline.clone(), limit));
-            check(&config, &pipeline.generation(), &levels, options, played, progress)
+            let played = if options.emulate { emulation(&config) } else { None };
+            check(&config, &generation, &levels, options, played, progress)
         }
         Err(problems) => unloaded(problems, &Settings::ABOUT),
     }
 }
 
 /// What keeps a deployment from being loaded can't be allowed: nothing of it is served.
+/// Plays phones against a pipeline of its own, whose generation has something for every secret. What the pipeline keeps
+/// ready would only take memory.
+fn emulation(config: &Config) -> Option<Emulation> {
+    let generation = Generation::load(&config.templates, &config.profiles, 1).ok()?.with_stand_ins();
+    let limit = config.limits.profile_bytes;
+    let pipeline = Pipeline::new(generation, 0, Secret::new([0; 32]), limit);
+    Some(Emulation::new(Arc::new(pipeline), limit))
+}
+
 fn unloaded(problems: crate::document::Problems, about: &'static About) -> Report {
     let levels = Levels::default();
     let mut collector = Collector::new(&levels, Allows::default(), FEW);

@@ -74,6 +74,46 @@ impl FromStr for Type {
     }
 }
 
+/// Whose ways of writing a list's values follow: what a dial plan is differs between makers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Dialect {
+    /// Nothing is known of it.
+    #[default]
+    Unknown,
+    /// Cisco's multiplatform phones.
+    CiscoMpp,
+    /// The SPA phones and adapters before them.
+    CiscoSpa,
+    /// Aastra's, later Mitel's.
+    Aastra,
+    Grandstream,
+}
+
+impl Dialect {
+    /// Whether values may hold Cisco's macros.
+    pub fn is_cisco(self) -> bool {
+        matches!(self, Self::CiscoMpp | Self::CiscoSpa)
+    }
+}
+
+impl FromStr for Dialect {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(match text {
+            "cisco-mpp" => Self::CiscoMpp,
+            "cisco-spa" => Self::CiscoSpa,
+            "aastra" => Self::Aastra,
+            "grandstream" => Self::Grandstream,
+            other => {
+                return Err(format!(
+                    "\"{other}\" is no dialect: they are cisco-mpp, cisco-spa, aastra and grandstream"
+                ));
+            }
+        })
+    }
+}
+
 /// What a phone does about a changed value, beside taking it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Effect {
@@ -128,46 +168,6 @@ impl Effects {
     /// The words of parameters.toml, in its order.
     pub fn words(self) -> impl Iterator<Item = &'static str> {
         Effect::ALL.into_iter().filter(move |effect| self.has(*effect)).map(Effect::word)
-    }
-}
-
-/// Whose ways of writing a list's values follow: what a dial plan is differs between makers.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Dialect {
-    /// Nothing is known of it.
-    #[default]
-    Unknown,
-    /// Cisco's multiplatform phones.
-    CiscoMpp,
-    /// The SPA phones and adapters before them.
-    CiscoSpa,
-    /// Aastra's, later Mitel's.
-    Aastra,
-    Grandstream,
-}
-
-impl Dialect {
-    /// Whether values may hold Cisco's macros.
-    pub fn is_cisco(self) -> bool {
-        matches!(self, Self::CiscoMpp | Self::CiscoSpa)
-    }
-}
-
-impl FromStr for Dialect {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Ok(match text {
-            "cisco-mpp" => Self::CiscoMpp,
-            "cisco-spa" => Self::CiscoSpa,
-            "aastra" => Self::Aastra,
-            "grandstream" => Self::Grandstream,
-            other => {
-                return Err(format!(
-                    "\"{other}\" is no dialect: they are cisco-mpp, cisco-spa, aastra and grandstream"
-                ));
-            }
-        })
     }
 }
 

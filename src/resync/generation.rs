@@ -23,6 +23,8 @@ pub struct Generation {
     engines: Vec<Engine>,
     /// `profiles/files/`.
     files: PathBuf,
+    /// Whether something stands in for secrets that can't be had.
+    stand_ins: bool,
     /// The layers below a device's own, merged, by model and group: what thousands of devices share.
     bases: Cache<(ModelId, Option<GroupId>), Arc<Effective>>,
 }
@@ -39,6 +41,7 @@ impl Default for Generation {
             profiles: Profiles::default(),
             engines: Vec::new(),
             files: PathBuf::new(),
+            stand_ins: false,
             bases: Cache::new(0),
         }
     }
@@ -69,6 +72,7 @@ impl Generation {
                 profiles: loaded,
                 engines,
                 files: profiles.join("files"),
+                stand_ins: false,
                 bases: Cache::new(BASES),
             }),
             Err(found) => {
@@ -76,6 +80,13 @@ impl Generation {
                 Err(problems)
             }
         }
+    }
+
+    /// The same with something in the place of each secret that can't be had here: for playing phones, never for serving
+    /// them.
+    #[must_use]
+    pub fn with_stand_ins(self) -> Self {
+        Self { stand_ins: true, ..self }
     }
 
     /// The layers of a device, weakest first.
@@ -113,6 +124,9 @@ impl Generation {
     pub fn settings(&self, device: &Device) -> Effective {
         let mut settings = (*self.base(device)).clone();
         settings.apply(&device.layer);
+        if self.stand_ins {
+            settings.stand_in_for_secrets();
+        }
         settings
     }
 

@@ -223,7 +223,9 @@ impl Loading<'_> {
                 ));
                 continue;
             }
-            let Some((head, layer)) = take(self.layer(&file, LayerKind::Group), problems) else { continue };
+            // A group that can't be read is there all the same: what is in it is not to blame.
+            let read_layer = take(self.layer(&file, LayerKind::Group), problems);
+            let (head, layer) = read_layer.unwrap_or_else(|| (Head::default(), Layer::empty(&file)));
             read.push((Group { name, layer, chain: Vec::new() }, head.parent));
         }
         let ids: HashMap<Arc<str>, GroupId> =

@@ -133,6 +133,17 @@ impl Effective {
         })
     }
 
+    /// Puts a stand-in for every secret that can't be had here.
+    pub fn stand_in_for_secrets(&mut self) {
+        for setting in self.settings.values_mut() {
+            if let Value::Secret(source) = &setting.value
+                && let Some(stand_in) = source.stand_in()
+            {
+                setting.value = Value::Secret(stand_in);
+            }
+        }
+    }
+
     /// The bytes of a secret, fetched from where it stands.
     pub fn secret_bytes(&self, dotted: &str) -> Option<Result<Secret, SecretError>> {
         match &self.named(dotted)?.value {

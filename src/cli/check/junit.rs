@@ -1,5 +1,5 @@
 //! Findings as JUnit XML, the form in which CI servers take results of tests: a suite per rule, and in it a case per finding,
-//! or one that passed. Errors are failures; what is less is told in the case's output, and fails nothing.
+//! or one that passed. What is as bad as `--fail-on` is a failure; what is less is told in the case's output.
 
 use std::fmt::{self, Write as _};
 use std::io::{self, Write};
@@ -9,23 +9,23 @@ use crate::cli::{Failure, output};
 use crate::lint::{self, Finding, Report, Severity};
 use crate::model::Escaped;
 
-pub fn write(report: &Report) -> Result<(), Failure> {
-    output::write(|out| describe(out, report))
+pub fn write(report: &Report, fail_on: Severity) -> Result<(), Failure> {
+    output::write(|out| describe(out, report, fail_on))
 }
 
-fn describe(out: &mut dyn Write, report: &Report) -> io::Result<()> {
+fn describe(out: &mut dyn Write, report: &Report, fail_on: Severity) -> io::Result<()> {
     writeln!(out, r#"<?xml version="1.0" encoding="UTF-8"?>"#)?;
     writeln!(out, r#"<testsuites name="resyncd check">"#)?;
     for about in lint::abouts() {
         let found: Vec<&Finding> = report.findings.iter().filter(|finding| finding.rule == about.id).collect();
-        let failures = found.iter().filter(|finding| finding.severity == Severity::Error).count();
+        let failures = found.iter().filter(|finding| finding.severity >= fail_on).count();
         let (id, tests) = (about.id, found.len().max(1));
         writeln!(out, r#"  <testsuite name="{id}" tests="{tests}" failures="{failures}" errors="0" skipped="0">"#)?;
         if found.is_empty() {
             writeln!(out, r#"    <testcase classname="{id}" name="{}"/>"#, Quoted(&about.summary()))?;
         }
         for finding in found {
-            case(out, finding)?;
+            case(out, finding, fail_on)?;
         }
         if let Some(count) = report.omitted.get(id) {
             writeln!(out, "    <system-out>{count} more findings are not shown</system-out>")?;
@@ -35,16 +35,16 @@ fn describe(out: &mut dyn Write, report: &Report) -> io::Result<()> {
     writeln!(out, "</testsuites>")
 }
 
-fn case(out: &mut dyn Write, finding: &Finding) -> io::Result<()> {
+fn case(out: &mut dyn Write, finding: &Finding, fail_on: Severity) -> io::Result<()> {
     let place = place(finding);
     let name = if place.is_empty() { finding.message.clone() } else { format!("{place}: {}", finding.message) };
     writeln!(out, r#"    <testcase classname="{}" name="{}">"#, finding.rule, Quoted(&name))?;
     let (title, text) = (Quoted(&finding.message), format!("{place}\n{}", message(finding)));
-    match finding.severity {
-        Severity::Error => {
-            writeln!(out, r#"      <failure message="{title}" type="error">{}</failure>"#, Quoted(&text))?;
-        }
-        severity => writeln!(out, "      <system-out>{}: {}</system-out>", severity.as_str(), Quoted(&text))?,
+    let severity = finding.severity.as_str();
+    if finding.severity >= fail_on {
+        writeln!(out, r#"      <failure message="{title}" type="{severity}">{}</failure>"#, Quoted(&text))?;
+    } else {
+        writeln!(out, "      <system-out>{severity}: {}</system-out>", Quoted(&text))?;
     }
     writeln!(out, "    </testcase>")
 }

@@ -7,17 +7,20 @@ mod junit;
 pub mod progress;
 mod sarif;
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use super::{Ending, Failure};
-use crate::lint::{self, Finding, Options, Report};
-use crate::model::Escaped;
+use crate::diff::{self, Side};
+use crate::lint::{self, Finding, Options, Report, Severity};
+use crate::model::{Escaped, MacAddr};
+use crate::revision::{Deployment, RevisionError};
 
 /// Find what is wrong before a phone does.
 ///
 /// Loads configuration, packs and settings, renders every file of every device, and applies the rules of
 /// docs/rules.md to them. Secrets that stand in the environment or in files need not be there. Exit code 1 if there
-/// is an error among the findings.
+/// is a finding as bad as --fail-on says.
 ///
 /// A finding is allowed by a comment in its line or on a line of its own before it: `# resyncd: allow(RULE) reason`.
 /// What a rule's findings are (note, warning, error, off) can be set in the configuration's [lint].
@@ -26,15 +29,22 @@ pub struct Args {
     /// How findings are written.
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
+    /// From which severity on findings make the exit code 1.
+    #[arg(long, value_name = "SEVERITY", value_enum, default_value_t = Severity::Error)]
+    fail_on: Severity,
     /// Only this rule; may be given several times.
     #[arg(long = "rule", value_name = "RULE")]
     rules: Vec<String>,
     /// Name every device that a finding is about, and not just the first few.
     #[arg(long)]
     all_devices: bool,
-    /// Play every device's phone against its own files, too. Needs the secrets that they are made of.
+    /// Play every device's phone against its own files, too.
     #[arg(long)]
     emulate: bool,
+    /// Only devices for which something changes against this revision of git, or this folder. What all devices share is
+    /// looked at in any case.
+    #[arg(long, value_name = "REVISION")]
+    since: Option<String>,
 }
 
 /// The formats of findings.
@@ -47,14 +57,14 @@ enum Format {
     Json,
     /// SARIF 2.1.0, which code hosts show beside the changed lines.
     Sarif,
-    /// JUnit XML for CI servers: errors are failed test cases.
+    /// JUnit XML for CI servers: what --fail-on names is a failed test case.
     Junit,
     /// Annotations of GitHub Actions.
     Github,
 }
 
 impl Args {
-    /// Exit code 1 if there is an error among the findings.
+    /// Exit code 1 if there is a finding as bad as `--fail-on`.
     pub fn run(&self, config_file: &Path) -> Result<Ending, Failure> {
         if !config_file.is_file() {
             let help = "name yours with --config FILE";
@@ -67,7 +77,7 @@ impl Args {
             all_devices: self.all_devices,
             rules: self.rules.clone(),
             emulate: self.emulate,
-            ..Options::default()
+            devices: self.since.as_ref().map(|revision| changed(revision, config_file)).transpose()?.flatten(),
         };
         let mut bar = progress::Bar::new();
         let report = lint::run(config_file, &options, &mut |all, seen| bar.tell(all, seen));
@@ -75,13 +85,32 @@ impl Args {
         match self.format {
             Format::Human => human::write(&report)?,
             Format::Json => json::write(&report)?,
-            Format::Sarif => sarif::write(&report, config_file)?,
-            Format::Junit => junit::write(&report)?,
+            Format::Sarif => sarif::write(&report, config_file, self.fail_on)?,
+            Format::Junit => junit::write(&report, self.fail_on)?,
             Format::Github => github::write(&report)?,
         }
         eprintln!("{}", summary(&report));
-        Ok(if report.has_error { Ending::Findings } else { Ending::Fine })
+        Ok(if report.worst >= Some(self.fail_on) { Ending::Findings } else { Ending::Fine })
     }
+}
+
+/// The devices for which something changes against a revision; none where either side can't be loaded, so that all are
+/// looked at: what is wrong with this side is then told, and what was wrong with the other may be what is mended here.
+fn changed(revision: &str, config_file: &Path) -> Result<Option<HashSet<MacAddr>>, Failure> {
+    let (old, new) = (Deployment::named(revision, config_file)?, Deployment::here(config_file));
+    let loaded_old = match old.load() {
+        Ok(loaded) => loaded,
+        Err(RevisionError::Problems(_)) => {
+            eprintln!("{revision} can't be loaded: looking at all devices");
+            return Ok(None);
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let Ok(loaded_new) = new.load() else { return Ok(None) };
+    let limit = loaded_new.config.limits.profile_bytes;
+    let report = diff::compare(Side::of(&old, &loaded_old), Side::of(&new, &loaded_new), limit, None)
+        .map_err(|error| Failure::because("the operating system gives no random bytes", error))?;
+    Ok(Some(report.groups.into_iter().flat_map(|group| group.devices).collect()))
 }
 
 /// Refuses the name of no rule.

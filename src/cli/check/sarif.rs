@@ -7,18 +7,18 @@ use serde_json::{Value, json};
 
 use super::message;
 use crate::cli::{Failure, output};
-use crate::lint::{self, About, Finding, Report};
+use crate::lint::{self, About, Finding, Report, Severity};
 use crate::model::fingerprint;
 
 /// What stands for itself in a URI's path (RFC 3986).
 const KEPT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
 /// Writes the report. A finding of no file is shown at the configuration, as hosts show none without a place.
-pub fn write(report: &Report, config_file: &Path) -> Result<(), Failure> {
-    output::json(&log(report, config_file))
+pub fn write(report: &Report, config_file: &Path, fail_on: Severity) -> Result<(), Failure> {
+    output::json(&log(report, config_file, fail_on))
 }
 
-fn log(report: &Report, config_file: &Path) -> Value {
+fn log(report: &Report, config_file: &Path, fail_on: Severity) -> Value {
     let abouts = lint::abouts();
     let results: Vec<Value> = report.findings.iter().map(|finding| result(finding, &abouts, config_file)).collect();
     let notifications: Vec<Value> = report.omitted.iter().map(|(rule, count)| omitted(rule, *count)).collect();
@@ -34,7 +34,7 @@ fn log(report: &Report, config_file: &Path) -> Value {
             "columnKind": "unicodeCodePoints",
             "invocations": [{
                 "executionSuccessful": true,
-                "exitCode": i32::from(report.has_error),
+                "exitCode": i32::from(report.worst >= Some(fail_on)),
                 "toolExecutionNotifications": notifications,
             }],
             "results": results,

@@ -18,7 +18,7 @@ rule! {
     /// `resyncd phone resync` plays the same step by step against a running server; `resyncd explain MAC
     /// PROFILE_RULE` tells what the rule is made of.
     ///
-    /// A phone whose profile needs a secret that can't be had here isn't played.
+    /// Where only the server has a secret, something stands in for it. A phone whose profile can't be made isn't played.
     pub struct Emulation { pipeline: Option<Arc<Pipeline>>, limit: usize } = "emulation", Error;
 }
 

@@ -28,9 +28,9 @@ impl Rule for LockOut {
     }
 
     fn device(&self, view: &DeviceView<'_>, findings: &mut Findings) {
-        if let Some(url) = view.settings.text("provisioning.url") {
-            listener(view, url, findings);
-        }
+        // Without it nobody has said where phones reach this server.
+        let Some(url) = view.settings.text("provisioning.url") else { return };
+        listener(view, url, findings);
         match view.maker {
             Some(Maker::Cisco) => cisco(view, findings),
             Some(Maker::Aastra) => {
@@ -39,7 +39,7 @@ impl Rule for LockOut {
                 place(view, &format!("{base}/{}.cfg", view.device.mac.upper()), &names, findings);
             }
             Some(Maker::Grandstream) => {
-                let scheme = view.settings.text("provisioning.url").and_then(|url| url.split("://").next());
+                let scheme = url.split("://").next();
                 let Some(grandstream::Base::Http(base)) =
                     grandstream::base(view.parameters(), scheme.unwrap_or("https"))
                 else {
