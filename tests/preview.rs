@@ -63,8 +63,9 @@ fn crowded(devices: usize) -> Deployment {
 
 #[test]
 fn the_site_of_every_example_is_sound() {
-    for folder in ["", "examples/isp-cisco", "examples/office-aastra"] {
-        let config = root().join(folder).join("resyncd.toml");
+    let examples = fs::read_dir(root().join("examples")).unwrap().map(|entry| entry.unwrap().path());
+    let mut checked = 0;
+    for config in examples.chain([root()]).map(|folder| folder.join("resyncd.toml")).filter(|file| file.is_file()) {
         let out = tempfile::tempdir().unwrap();
         let site = written(&config, out.path(), &[]);
         site.check();
@@ -80,12 +81,13 @@ fn the_site_of_every_example_is_sound() {
                 }
             }
         }
-        assert!(secrets.len() > 5);
+        checked += secrets.len();
         for (path, text) in site.files() {
             let shown = secrets.iter().find(|secret| text.contains(secret.as_str()));
             assert!(shown.is_none(), "{path} shows the secret {shown:?}");
         }
     }
+    assert!(checked > 20);
 }
 
 #[test]

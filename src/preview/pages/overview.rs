@@ -62,7 +62,8 @@ pub fn write(site: &Site, fleet: &Fleet<'_>) -> Result<(), Error> {
 
 /// Rules with findings, the worst first.
 fn rules(fleet: &Fleet<'_>) -> Vec<Rule> {
-    let mut counts: BTreeMap<(Reverse<Severity>, &str), (usize, Vec<MacAddr>)> = BTreeMap::new();
+    type Counts = (usize, Vec<MacAddr>);
+    let mut counts: BTreeMap<(Reverse<Severity>, &str), Counts> = BTreeMap::new();
     for finding in &fleet.findings {
         let (findings, devices) = counts.entry((Reverse(finding.severity), finding.rule)).or_default();
         *findings += 1;
