@@ -210,7 +210,7 @@ mod tests {
             devices: vec![format!("{n:012x}").parse::<MacAddr>().unwrap()],
             models: Vec::new(),
         };
-        let all = Report { groups: (0..100).map(group).collect(), devices: 100 };
+        let all = Report { groups: (1..=100).map(group).collect(), devices: 100 };
         let text = report(&all, ("a", "b"), usize::MAX);
         assert!(text.len() <= LIMIT && text.chars().count() <= 65_536, "{}", text.len());
         assert!(text.contains("more entries, for "), "{text}");
