@@ -5,6 +5,7 @@
 //! files of this repository that it breaks in a thousand ways.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
@@ -14,6 +15,7 @@ use resyncd::config::Config;
 use resyncd::delivery::{KeyDigest, decrypt_aes_256_cbc, decrypt_aes128gcm, gunzip};
 use resyncd::document::{Document, Problems};
 use resyncd::identity::{Subject, subjects_of_pem};
+use resyncd::lint::values::check as check_value;
 use resyncd::model::{MacAddr, Secret, Serial};
 use resyncd::packs::PathPattern;
 use resyncd::phone::cisco::alias::AliasMap;
@@ -32,7 +34,7 @@ use time::OffsetDateTime;
 pub type Target = fn(&[u8]);
 
 /// All of them, by name.
-pub const TARGETS: [(&str, Target); 16] = [
+pub const TARGETS: [(&str, Target); 17] = [
     ("aastra_cfg", aastra_cfg),
     ("certificate", certificate),
     ("cisco_profile", cisco_profile),
@@ -48,6 +50,7 @@ pub const TARGETS: [(&str, Target); 16] = [
     ("profile_rule", profile_rule),
     ("request", request),
     ("schedule", schedule),
+    ("value", value),
     ("words", words),
 ];
 
@@ -247,6 +250,38 @@ pub fn certificate(data: &[u8]) {
     if let Ok(subject) = text.parse::<Subject>() {
         let again: Subject = subject.to_string().parse().unwrap();
         assert_eq!(again.to_string(), subject.to_string(), "a subject that is written can be read");
+    }
+}
+
+/// One parameter of each type in each pack.
+static PARAMETERS: LazyLock<Vec<(usize, String)>> = LazyLock::new(|| {
+    let generation = PIPELINE.generation();
+    let mut chosen: BTreeMap<(usize, String), String> = BTreeMap::new();
+    for (index, pack) in generation.packs.iter().enumerate() {
+        for name in pack.parameters.names() {
+            let Some(parameter) = pack.parameters.get(name) else { continue };
+            let kind = format!("{:?}", parameter.kind);
+            let first = chosen.entry((index, kind)).or_insert_with(|| name.to_owned());
+            // The names come in no order.
+            if name < first.as_str() {
+                *first = name.to_owned();
+            }
+        }
+    }
+    chosen.into_iter().map(|((index, _), name)| (index, name)).collect()
+});
+
+/// A value of each type: scripts, dial plans, rules, schedules, numbers and all others.
+pub fn value(data: &[u8]) {
+    let Some(text) = text(data) else { return };
+    let generation = PIPELINE.generation();
+    for (index, name) in PARAMETERS.iter() {
+        let list = &generation.packs.get(*index).unwrap().parameters;
+        let Err(wrong) = check_value(list, list.get(name).unwrap(), text) else { continue };
+        assert!(!wrong.message.is_empty());
+        if let Some(span) = wrong.span {
+            assert!(text.get(span.clone()).is_some(), "{name}: {span:?} is no part of the value");
+        }
     }
 }
 
