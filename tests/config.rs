@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use resyncd::config::reference::{Kind, Otherwise, TABLES};
-use resyncd::config::{Admin, ClientCertificatePolicy, Config, LogFormat, TlsVersion};
+use resyncd::config::{Admin, ClientCertificatePolicy, Config, Database, LogFormat, TlsVersion};
 use resyncd::document::Problems;
 
 use crate::support;
@@ -25,6 +25,14 @@ fn load_text(text: &str, variables: &[(&str, &str)]) -> (PathBuf, Result<Config,
 }
 
 const LISTENER: &str = "[[listener]]\nname = \"http\"\naddress = \"0.0.0.0:8080\"\n";
+
+/// The file of a configuration's database.
+fn sqlite(config: &Config) -> PathBuf {
+    match &config.database {
+        Database::Sqlite(path) => path.clone(),
+        Database::Postgres(_) => panic!("{config:?}"),
+    }
+}
 
 #[test]
 fn every_golden_case_has_exactly_its_problems() {
@@ -67,7 +75,7 @@ fn the_example_loads_and_what_it_comments_out_are_the_defaults() {
     assert_eq!(tls.client_certificate, ClientCertificatePolicy::Optional);
     assert_eq!(tls.client_ca, [root.join("certs/dev/phone-ca.pem")]);
     assert!(config.listeners[1].tls.is_none());
-    assert_eq!(config.database.url, format!("sqlite:{}", root.join("data/resyncd.db").display()));
+    assert_eq!(sqlite(&config), root.join("data/resyncd.db"));
     assert_eq!(config.folders[0].folder, root.join("firmware"));
 
     // A commented key or table, not a commented sentence.
@@ -192,7 +200,7 @@ fn one_listener_is_a_whole_configuration() {
     let config = config.unwrap();
     assert_eq!(config.data_dir, folder.join("data"));
     assert_eq!(config.templates, folder.join("templates"));
-    assert_eq!(config.database.url, format!("sqlite:{}", folder.join("data/resyncd.db").display()));
+    assert_eq!(sqlite(&config), folder.join("data/resyncd.db"));
     assert_eq!(config.admin.address, "127.0.0.1:8090".parse().ok());
     assert_eq!(config.secrets.master_key, Ok(None));
     assert_eq!(config.events.keep, Some(Duration::from_secs(90 * 86_400)));
@@ -205,7 +213,7 @@ fn paths_of_a_file_that_is_named_alone_stay_relative() {
     // Tests run in the project's own folder.
     let config = load(Path::new("resyncd.toml"), &[]).unwrap();
     assert_eq!(config.data_dir, Path::new("data"));
-    assert_eq!(config.database.url, "sqlite:data/resyncd.db");
+    assert_eq!(sqlite(&config), Path::new("data/resyncd.db"));
 }
 
 #[test]
@@ -249,7 +257,7 @@ fn variables_override_keys() {
     );
     let config = config.unwrap();
     assert_eq!(config.data_dir, Path::new("/var/lib/resyncd"));
-    assert_eq!(config.database.url, "sqlite:/var/lib/resyncd/resyncd.db");
+    assert_eq!(sqlite(&config), Path::new("/var/lib/resyncd/resyncd.db"));
     assert!(config.watch);
     assert!(matches!(config.admin, Admin { address: None }));
     assert_eq!((config.limits.connections, config.limits.header_timeout), (17, Duration::from_secs(3)));

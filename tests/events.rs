@@ -42,9 +42,14 @@ impl Server {
         Recorder::start(self.store.clone(), events, self.data_dir(), Arc::new(Metrics::new())).unwrap()
     }
 
-    /// Another program's connection that lets nobody write.
+    /// Another program's connection.
+    async fn connect(&self) -> Result<AnyConnection, sqlx::Error> {
+        AnyConnection::connect(&format!("sqlite:{}", self.data_dir().join("resyncd.db").display())).await
+    }
+
+    /// One that lets nobody write.
     async fn lock(&self) -> AnyConnection {
-        let mut connection = AnyConnection::connect(&database(self.data_dir()).url).await.unwrap();
+        let mut connection = self.connect().await.unwrap();
         sqlx::raw_sql("BEGIN EXCLUSIVE").execute(&mut connection).await.unwrap();
         connection
     }
@@ -62,12 +67,12 @@ impl Server {
 }
 
 fn database(folder: &Path) -> Database {
-    Database { url: format!("sqlite:{}", folder.join("resyncd.db").display()) }
+    Database::Sqlite(folder.join("resyncd.db"))
 }
 
 const ROOMY: Events = Events { queue: 100_000, spool_bytes: 64 << 20, keep: None, keep_rows: None };
 
-fn event(number: usize) -> Event {
+pub fn event(number: usize) -> Event {
     Event {
         time: datetime!(2026-03-01 10:00 UTC) + Duration::from_millis(number as u64),
         kind: Kind::Resync,
@@ -263,7 +268,7 @@ async fn a_damaged_database_is_refused_with_what_to_do() {
 #[tokio::test]
 async fn a_newer_database_is_refused() {
     let server = Server::new().await;
-    let mut connection = AnyConnection::connect(&database(server.data_dir()).url).await.unwrap();
+    let mut connection = server.connect().await.unwrap();
     let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
                  VALUES (9999, 'later', true, x'00', 0)";
     sqlx::raw_sql(newer).execute(&mut connection).await.unwrap();

@@ -29,6 +29,7 @@ mod problems;
 mod refused;
 mod serve;
 mod state;
+mod store;
 mod support;
 mod swarm;
 mod tls;

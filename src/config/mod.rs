@@ -109,10 +109,13 @@ pub struct Admin {
     pub address: Option<SocketAddr>,
 }
 
+/// Where devices and events are kept.
 #[derive(Debug, Clone)]
-pub struct Database {
-    /// `sqlite:PATH`, the path already relative to where the program was started.
-    pub url: String,
+pub enum Database {
+    /// A file, relative to where the program was started.
+    Sqlite(PathBuf),
+    /// `postgres://USER@HOST:PORT/DATABASE?…`. Secret, because it may hold a password.
+    Postgres(Secret),
 }
 
 #[derive(Debug, Clone)]

@@ -211,9 +211,11 @@ pub static DATABASE: Table = Table {
     about: "What comes at run time: devices added by API or command, events.",
     keys: &[key(
         "url",
-        Text("`sqlite:PATH`"),
+        Text("`sqlite:PATH` or `postgres://USER@HOST:PORT/DATABASE`"),
         Nothing("`resyncd.db` in `data_dir`"),
-        "Which database. The path is relative to the folder of the file.",
+        "Which database. SQLite is inside resyncd; its path is relative to the folder of the file. PostgreSQL (13 or later) is \
+         for several resyncd side by side. Give its password by `RESYNCD_DATABASE_URL`, `PGPASSWORD` or a `PGPASSFILE`, \
+         and ask for TLS with `?sslmode=verify-full&sslrootcert=FILE`.",
     )],
 };
 

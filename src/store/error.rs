@@ -4,8 +4,12 @@ use std::path::PathBuf;
 /// Why the database can't be used, or could not be asked. Each names the database, and none a password.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    #[error("database.url begins with \"{scheme}:\", and resyncd takes sqlite:PATH only")]
-    Scheme { scheme: String },
+    #[error("database.url is no URL of a PostgreSQL database: write postgres://USER@HOST:PORT/DATABASE")]
+    Url,
+    #[error("the database {name} is on PostgreSQL {version}; resyncd needs 13 or later")]
+    OldServer { name: String, version: i64 },
+    #[error("the database {name} does not answer: {error}")]
+    Unreachable { name: String, error: std::io::Error },
     #[error("the database {} can't be made: {error}", path.display())]
     File { path: PathBuf, error: io::Error },
     #[error("there is no database {} yet; `resyncd serve` makes it when it first starts", path.display())]
@@ -48,8 +52,21 @@ const NOT_A_DATABASE: u32 = 26;
 impl StoreError {
     pub(super) fn of(name: &str, error: sqlx::Error) -> Self {
         let name = name.to_owned();
-        // The low byte of SQLite's extended code is the primary one. PostgreSQL's codes are texts of five characters.
-        let code = error.as_database_error().and_then(|error| error.code()?.parse::<u32>().ok());
+        let error = match error {
+            sqlx::Error::Io(error) => return Self::Unreachable { name, error },
+            other => other,
+        };
+        let code = error.as_database_error().and_then(|error| Some(error.code()?.into_owned()));
+        // PostgreSQL's codes have five characters: its appendix A.
+        match code.as_deref() {
+            Some("55P03" | "57014") => return Self::Locked { name },
+            Some("53100") => return Self::Full { name },
+            Some("42P01") => return Self::Older { name },
+            _ => {}
+        }
+        let is_sqlite = code.as_ref().is_some_and(|code| code.len() < 5);
+        // The low byte of SQLite's extended code is the primary one.
+        let code = code.filter(|_| is_sqlite).and_then(|code| code.parse::<u32>().ok());
         match code.map(|code| code & 0xff) {
             Some(BUSY | LOCKED) => Self::Locked { name },
             Some(CORRUPT | NOT_A_DATABASE) => Self::Damaged { name, reason: error.to_string() },

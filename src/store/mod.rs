@@ -1,9 +1,10 @@
-//! The database: SQLite inside the program. All SQL of the program is here, in the subset that PostgreSQL takes too:
-//! TEXT, BIGINT and BLOB, `$n` parameters, and queries that are checked by tests and not by macros, which know but one
-//! database at a time.
+//! The database: SQLite inside the program, or PostgreSQL where several run side by side. All SQL of the program is here, in
+//! the subset that both take: TEXT and BIGINT, `$n` parameters, and queries that are checked by running the same tests on
+//! both, and not by macros, which know but one database at a time.
 
 mod error;
 mod events;
+mod postgres;
 mod sqlite;
 
 use std::time::Duration;
@@ -22,9 +23,6 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long a query waits for one of the pool's connections.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// One writes at a time in SQLite; the others read.
-const CONNECTIONS: u32 = 4;
 
 /// The schema, step by step. A step that was released is never changed: a new one is added at the end.
 const MIGRATIONS: &[(i64, &str, &str)] = &[(1, "events", include_str!("migrations/0001_events.sql"))];
@@ -45,8 +43,72 @@ enum Access {
     Read,
 }
 
+/// Which database it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Backend {
+    Sqlite,
+    Postgres,
+}
+
+impl Backend {
+    /// How many connections a pool has.
+    fn connections(self) -> u32 {
+        match self {
+            // One writes at a time; the others read.
+            Self::Sqlite => 4,
+            // A server takes a hundred unless it is told otherwise, and there are several of us.
+            Self::Postgres => 8,
+        }
+    }
+
+    async fn prepare(self, connection: &mut AnyConnection, access: Access) -> Result<(), sqlx::Error> {
+        match self {
+            Self::Sqlite => sqlite::prepare(connection, access).await,
+            Self::Postgres => postgres::prepare(connection, access).await,
+        }
+    }
+}
+
+/// Where the database is.
+#[derive(Debug)]
+enum Location {
+    Sqlite(sqlite::Location),
+    Postgres(postgres::Location),
+}
+
+impl Location {
+    fn of(database: &config::Database) -> Result<Self, StoreError> {
+        Ok(match database {
+            config::Database::Sqlite(path) => Self::Sqlite(sqlite::Location::new(path)),
+            config::Database::Postgres(url) => Self::Postgres(postgres::Location::new(url)?),
+        })
+    }
+
+    fn backend(&self) -> Backend {
+        match self {
+            Self::Sqlite(_) => Backend::Sqlite,
+            Self::Postgres(_) => Backend::Postgres,
+        }
+    }
+
+    fn name(&self) -> String {
+        match self {
+            Self::Sqlite(file) => file.name(),
+            Self::Postgres(server) => server.name(),
+        }
+    }
+
+    fn url(&self, access: Access) -> String {
+        match self {
+            Self::Sqlite(file) => file.url(access),
+            Self::Postgres(server) => server.url(),
+        }
+    }
+}
+
 impl Store {
-    /// Opens the database, makes it if need be and brings its schema up to date. One that a newer resyncd has written,
+    /// Opens the database, makes a file of SQLite if need be, and brings the schema up to date; of several programs that
+    /// start at once, one does, and the others wait for it. One that a newer resyncd has written,
     /// that is damaged, or that another program has locked is refused and left as it is.
     pub async fn open(database: &config::Database) -> Result<Self, StoreError> {
         Self::open_for(Access::Full, database).await
@@ -58,10 +120,12 @@ impl Store {
     }
 
     async fn open_for(access: Access, database: &config::Database) -> Result<Self, StoreError> {
-        let location = sqlite::Location::of(&database.url)?;
-        match access {
-            Access::Full => location.make_file()?,
-            Access::Read => location.find_file()?,
+        let location = Location::of(database)?;
+        if let Location::Sqlite(file) = &location {
+            match access {
+                Access::Full => file.make_file()?,
+                Access::Read => file.find_file()?,
+            }
         }
         let name = location.name();
         let failed = |error| StoreError::of(&name, error);
@@ -71,16 +135,20 @@ impl Store {
         options.log_settings.slow_statements_duration = BUSY_TIMEOUT + ACQUIRE_TIMEOUT;
         // The first connection is made by hand: a pool would try again until its time is over, and not say why.
         let mut connection = options.connect().await.map_err(failed)?;
-        sqlite::prepare(&mut connection, access).await.map_err(failed)?;
+        let backend = location.backend();
+        backend.prepare(&mut connection, access).await.map_err(failed)?;
+        if backend == Backend::Postgres {
+            postgres::check_server(&mut connection, &name).await?;
+        }
         match access {
-            Access::Full => migrate(&mut connection, &name).await?,
+            Access::Full => migrate(&mut connection, backend, &name).await?,
             Access::Read => check_version(&mut connection, &name).await?,
         }
         connection.close().await.map_err(failed)?;
         let pool = AnyPoolOptions::new()
-            .max_connections(CONNECTIONS)
+            .max_connections(backend.connections())
             .acquire_timeout(ACQUIRE_TIMEOUT)
-            .after_connect(move |connection, _| Box::pin(sqlite::prepare(connection, access)))
+            .after_connect(move |connection, _| Box::pin(backend.prepare(connection, access)))
             .connect_lazy_with(options);
         Ok(Self { pool, name })
     }
@@ -95,8 +163,20 @@ impl Store {
     }
 }
 
-/// Brings the schema up to date.
-async fn migrate(connection: &mut AnyConnection, name: &str) -> Result<(), StoreError> {
+/// Brings the schema up to date, in one transaction.
+async fn migrate(connection: &mut AnyConnection, backend: Backend, name: &str) -> Result<(), StoreError> {
+    let failed = |error| StoreError::of(name, error);
+    // The migrator's own lock keeps others away on PostgreSQL; on SQLite it does nothing.
+    let begin = match backend {
+        Backend::Sqlite => "BEGIN IMMEDIATE",
+        Backend::Postgres => "BEGIN",
+    };
+    let mut transaction = connection.begin_with(begin).await.map_err(failed)?;
+    run_migrations(&mut transaction, name).await?;
+    transaction.commit().await.map_err(failed)
+}
+
+async fn run_migrations(connection: &mut AnyConnection, name: &str) -> Result<(), StoreError> {
     let steps = MIGRATIONS.iter().map(|(version, what, sql)| {
         Migration::new(*version, (*what).into(), MigrationType::Simple, sql.into_sql_str(), false)
     });

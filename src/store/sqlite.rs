@@ -12,20 +12,15 @@ use super::{Access, BUSY_TIMEOUT, StoreError};
 /// What would end or change the path in a URL.
 const NOT_IN_PATH: &AsciiSet = &CONTROLS.add(b' ').add(b'%').add(b'?').add(b'#').add(b'\\');
 
-/// The file of `sqlite:PATH`.
+/// The file of a database.
 #[derive(Debug)]
 pub struct Location {
     path: PathBuf,
 }
 
 impl Location {
-    pub fn of(url: &str) -> Result<Self, StoreError> {
-        let (scheme, rest) = url.split_once(':').unwrap_or((url, ""));
-        if scheme != "sqlite" {
-            // No more than the scheme: the rest may hold a password.
-            return Err(StoreError::Scheme { scheme: scheme.to_owned() });
-        }
-        Ok(Self { path: rest.strip_prefix("//").unwrap_or(rest).into() })
+    pub fn new(path: &Path) -> Self {
+        Self { path: path.to_owned() }
     }
 
     pub fn name(&self) -> String {
@@ -73,15 +68,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_url_is_a_path_whatever_is_in_it() {
-        let url = |text| Location::of(text).unwrap().url(Access::Read);
-        assert_eq!(url("sqlite:data/resyncd.db"), "sqlite:data/resyncd.db?mode=ro");
-        assert_eq!(url("sqlite:///var/lib/a b#c?d%.db"), "sqlite:/var/lib/a%20b%23c%3Fd%25.db?mode=ro");
-    }
-
-    #[test]
-    fn another_scheme_is_refused_without_its_password() {
-        let error = Location::of("postgres://user:secret@db/resyncd").unwrap_err().to_string();
-        assert!(error.contains("\"postgres:\"") && !error.contains("secret"), "{error}");
+    fn a_path_is_a_url_whatever_is_in_it() {
+        let url = |text: &str| Location::new(Path::new(text)).url(Access::Read);
+        assert_eq!(url("data/resyncd.db"), "sqlite:data/resyncd.db?mode=ro");
+        assert_eq!(url("/var/lib/a b#c?d%.db"), "sqlite:/var/lib/a%20b%23c%3Fd%25.db?mode=ro");
     }
 }

@@ -1,6 +1,7 @@
 //! What several test modules share.
 
 pub mod certificates;
+pub mod database;
 pub mod deployment;
 pub mod phone;
 pub mod process;
@@ -17,10 +18,9 @@ pub fn resyncd() -> Command {
 /// A program that plays a phone or an operator (`openssl`, `curl`). Where it isn't installed the test says so and ends,
 /// except in CI, where it has to be there.
 pub fn program(name: &str) -> Option<Command> {
-    let found = std::env::var_os("PATH")
-        .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(name).is_file()));
-    if found {
-        return Some(Command::new(name));
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    if let Some(found) = std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file()) {
+        return Some(Command::new(found));
     }
     assert!(std::env::var_os("CI").is_none(), "{name} is not installed, and CI has to have it");
     eprintln!("SKIPPED: {name} is not installed");

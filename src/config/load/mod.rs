@@ -18,6 +18,7 @@ use self::environment::Environment;
 use self::table::{Context, Table, Wrong};
 use super::{Admin, Cache, Config, Database, Events, Limits, Log, LogFormat, Secrets, reference};
 use crate::document::{Document, Problem, Problems, Reader, nearest};
+use crate::model::Secret;
 
 impl Config {
     /// Reads the file, and the variables that override its keys.
@@ -120,25 +121,24 @@ fn read_admin(table: Table<'_>) -> Option<Admin> {
 
 fn read_database(table: Table<'_>, data_dir: Option<&Path>) -> Option<Database> {
     let written = table.parsed("url", |text| {
-        // The URL itself is not shown: those of other databases hold a password.
-        let Some(path) = text.strip_prefix("sqlite:") else {
-            return Err(Wrong::new("names a database that this version doesn't know").help("write sqlite:PATH"));
-        };
-        if path == ":memory:" {
-            return Ok(text.to_owned());
+        // The URL itself is not shown: it may hold a password.
+        if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            return Ok(Database::Postgres(Secret::new(text)));
         }
-        if path.contains('?') {
+        let Some(path) = text.strip_prefix("sqlite:") else {
+            return Err(Wrong::new("names a database that resyncd doesn't know")
+                .help("write sqlite:PATH or postgres://USER@HOST/DATABASE"));
+        };
+        if path.contains('?') || path.starts_with(':') {
             return Err(Wrong::new("must be a path alone after sqlite:, without a \"?\""));
         }
-        let path = table.located(path.strip_prefix("//").unwrap_or(path))?;
-        Ok(format!("sqlite:{}", path.display()))
+        Ok(Database::Sqlite(table.located(path.strip_prefix("//").unwrap_or(path))?))
     });
     table.finish();
-    let url = match written {
-        Some(url) => url,
-        None => format!("sqlite:{}", data_dir?.join("resyncd.db").display()),
-    };
-    Some(Database { url })
+    match written {
+        Some(database) => Some(database),
+        None => Some(Database::Sqlite(data_dir?.join("resyncd.db"))),
+    }
 }
 
 fn read_secrets(table: Table<'_>) -> Secrets {

@@ -1,0 +1,170 @@
+//! What the store promises, on each database: the same tests on SQLite and on PostgreSQL.
+
+use resyncd::config::Database;
+use resyncd::events::{Entry, Event, EventIds, Outcome, Refusal};
+use resyncd::store::{EventFilter, GroupBy, Store};
+use sqlx::{AnyConnection, Connection};
+use time::OffsetDateTime;
+
+use crate::events::event;
+use crate::support::database::Scratch;
+
+/// Runs a test on each database that there is.
+macro_rules! on_each_database {
+    ($($name:ident)+) => {
+        $(mod $name {
+            use super::*;
+
+            #[tokio::test]
+            async fn sqlite() {
+                super::$name(&Scratch::sqlite()).await;
+            }
+
+            #[tokio::test]
+            async fn postgres() {
+                if let Some(scratch) = Scratch::postgres().await {
+                    super::$name(&scratch).await;
+                }
+            }
+        })+
+    };
+}
+
+on_each_database! {
+    events_come_back_as_they_went_in
+    the_same_events_again_change_nothing
+    filters_let_through_what_they_name
+    groups_count_alike
+    the_oldest_go_first
+    several_that_start_at_once_make_one_schema
+    looking_changes_nothing
+    a_newer_schema_is_refused
+}
+
+fn entries(events: Vec<Event>) -> Vec<Entry> {
+    let ids = EventIds::new().unwrap();
+    events.into_iter().map(|event| Entry::new(ids.next(event.time), event)).collect()
+}
+
+fn many(count: usize) -> Vec<Entry> {
+    entries((0..count).map(event).collect())
+}
+
+async fn events_come_back_as_they_went_in(scratch: &Scratch) {
+    let store = Store::open(&scratch.database).await.unwrap();
+    let hostile = Event {
+        target: "/'; DROP TABLE events; --".to_owned(),
+        user_agent: Some("𝄞 \"é\" \\ %s $1".to_owned()),
+        outcome: Outcome::Refused(Refusal::NoProof),
+        device: None,
+        ..event(0)
+    };
+    let written = entries(vec![hostile, event(1)]);
+    assert_eq!(store.insert_events(&written).await.unwrap(), 2);
+    assert_eq!(store.events(&EventFilter::default(), 10).await.unwrap(), written);
+}
+
+async fn the_same_events_again_change_nothing(scratch: &Scratch) {
+    let store = Store::open(&scratch.database).await.unwrap();
+    let written = many(21);
+    assert_eq!(store.insert_events(&written[..13]).await.unwrap(), 13);
+    assert_eq!(store.insert_events(&written).await.unwrap(), 8);
+    assert_eq!(store.count_events().await.unwrap(), 21);
+    let newest = store.events(&EventFilter::default(), 5).await.unwrap();
+    assert_eq!(newest, written[16..]);
+}
+
+async fn filters_let_through_what_they_name(scratch: &Scratch) {
+    let store = Store::open(&scratch.database).await.unwrap();
+    let other = Event { device: None, asked_mac: Some("000e08000001".parse().unwrap()), ..event(2) };
+    let refused = Event { outcome: Outcome::Refused(Refusal::NoProof), ..event(3) };
+    let written = entries(vec![event(0), event(1), other, refused]);
+    store.insert_events(&written).await.unwrap();
+    let found = async |filter: EventFilter| store.events(&filter, 10).await.unwrap();
+    let all = EventFilter::default;
+    assert_eq!(found(EventFilter { since: Some(written[1].time), ..all() }).await, written[1..]);
+    assert_eq!(found(EventFilter { until: Some(written[1].time), ..all() }).await, written[..1]);
+    let device = Some("000e08000001".parse().unwrap());
+    assert_eq!(found(EventFilter { device, ..all() }).await, written[2..3]);
+    assert_eq!(found(EventFilter { outcome: Some("refused"), ..all() }).await, written[3..]);
+}
+
+async fn groups_count_alike(scratch: &Scratch) {
+    let store = Store::open(&scratch.database).await.unwrap();
+    let of = |number: usize, model: Option<&str>| Event { model: model.map(str::to_owned), ..event(number) };
+    let events = vec![of(0, Some("a")), of(1, Some("b")), of(2, Some("b")), of(3, None)];
+    store.insert_events(&entries(events)).await.unwrap();
+    let groups = store.event_groups(GroupBy::Model, &EventFilter::default(), 10).await.unwrap();
+    let told: Vec<_> = groups.iter().map(|group| (group.keys[1].as_deref(), group.count, group.served)).collect();
+    assert_eq!(told[0], (Some("b"), 2, 2));
+    assert_eq!(told.len(), 3);
+    // Of groups as large as each other, the one that was last seen comes first.
+    assert_eq!(told[1], (None, 1, 1));
+    for (by, count) in [
+        (GroupBy::UserAgent, 1),
+        (GroupBy::Firmware, 3),
+        (GroupBy::Device, 1),
+        (GroupBy::Status, 1),
+        (GroupBy::Refusal, 0),
+    ] {
+        let groups = store.event_groups(by, &EventFilter::default(), 10).await.unwrap();
+        assert_eq!(groups.len(), count, "{by:?}: {groups:?}");
+    }
+}
+
+async fn the_oldest_go_first(scratch: &Scratch) {
+    let store = Store::open(&scratch.database).await.unwrap();
+    let written = many(30);
+    store.insert_events(&written).await.unwrap();
+    assert_eq!(store.prune_events(Some(written[10].time), None).await.unwrap(), 10);
+    assert_eq!(store.prune_events(None, Some(5)).await.unwrap(), 15);
+    assert_eq!(store.events(&EventFilter::default(), 100).await.unwrap(), written[25..]);
+    assert_eq!(store.prune_events(Some(OffsetDateTime::UNIX_EPOCH), Some(5)).await.unwrap(), 0);
+}
+
+async fn several_that_start_at_once_make_one_schema(scratch: &Scratch) {
+    let opened = (0..6).map(|_| {
+        tokio::spawn({
+            let database = scratch.database.clone();
+            async move { Store::open(&database).await }
+        })
+    });
+    let opened: Vec<_> = opened.collect();
+    for (number, store) in opened.into_iter().enumerate() {
+        let store = store.await.unwrap().unwrap();
+        store.insert_events(&many(3)).await.unwrap();
+        assert!(store.count_events().await.unwrap() >= 3, "{number}");
+    }
+    let store = Store::open(&scratch.database).await.unwrap();
+    assert_eq!(store.count_events().await.unwrap(), 18);
+}
+
+async fn looking_changes_nothing(scratch: &Scratch) {
+    let missing = Store::open_read_only(&scratch.database).await.unwrap_err().to_string();
+    assert!(missing.contains("resyncd serve"), "{missing}");
+    Store::open(&scratch.database).await.unwrap().insert_events(&many(2)).await.unwrap();
+    let store = Store::open_read_only(&scratch.database).await.unwrap();
+    assert_eq!(store.count_events().await.unwrap(), 2);
+    assert!(store.insert_events(&many(2)).await.is_err());
+    assert_eq!(store.count_events().await.unwrap(), 2);
+}
+
+async fn a_newer_schema_is_refused(scratch: &Scratch) {
+    Store::open(&scratch.database).await.unwrap();
+    let mut connection = AnyConnection::connect(&scratch.url).await.unwrap();
+    let newer = "UPDATE _sqlx_migrations SET version = 9999";
+    sqlx::raw_sql(newer).execute(&mut connection).await.unwrap();
+    for opened in [Store::open(&scratch.database).await, Store::open_read_only(&scratch.database).await] {
+        let error = opened.unwrap_err().to_string();
+        assert!(error.contains("newer resyncd") && error.contains("9999"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_is_named_without_its_password() {
+    let url = "postgres://user:secret-word@127.0.0.1:1/resyncd";
+    let database = Database::Postgres(resyncd::model::Secret::new(url));
+    assert!(!format!("{database:?}").contains("secret-word"));
+    let error = Store::open(&database).await.unwrap_err().to_string();
+    assert!(error.contains("resyncd on 127.0.0.1:1 does not answer") && !error.contains("secret-word"), "{error}");
+}

@@ -1,0 +1,144 @@
+//! Databases for tests: SQLite in a folder, and PostgreSQL as a process of its own, or the one that
+//! `RESYNCD_TEST_POSTGRES` (a URL whose user may create databases) names.
+
+use std::fs::Permissions;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, Weak};
+
+use resyncd::config::Database;
+use resyncd::model::Secret;
+use sqlx::{AnyConnection, AssertSqlSafe, Connection};
+
+use super::{program, run};
+
+/// An empty database, gone when this is dropped.
+pub struct Scratch {
+    pub database: Database,
+    /// What sqlx takes, for what the program itself wouldn't do.
+    pub url: String,
+    _folder: Option<tempfile::TempDir>,
+    _server: Option<Arc<Postgres>>,
+}
+
+impl Scratch {
+    pub fn sqlite() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("resyncd.db");
+        let url = format!("sqlite:{}", path.display());
+        Self { database: Database::Sqlite(path), url, _folder: Some(folder), _server: None }
+    }
+
+    /// None where no server can be started and none is named; that is said.
+    pub async fn postgres() -> Option<Self> {
+        let (base, server) = match std::env::var("RESYNCD_TEST_POSTGRES") {
+            Ok(url) => (url, None),
+            Err(_) => {
+                let server = Postgres::shared()?;
+                (server.url(), Some(server))
+            }
+        };
+        let name = format!("resyncd_{:016x}", fastrand::u64(..));
+        sqlx::any::install_default_drivers();
+        let mut connection = AnyConnection::connect(&base).await.unwrap();
+        sqlx::raw_sql(AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+        let (start, query) = base.split_once('?').unwrap_or((&base, ""));
+        let server_url = start.rsplit_once('/').map_or(start, |(server, _)| server);
+        let url = format!("{server_url}/{name}?{query}");
+        Some(Self { database: Database::Postgres(Secret::new(url.as_str())), url, _folder: None, _server: server })
+    }
+}
+
+/// A server that listens on a socket in its own folder, and nowhere else.
+struct Postgres {
+    process: Child,
+    folder: tempfile::TempDir,
+}
+
+/// The server while any test uses it.
+static SERVER: Mutex<Weak<Postgres>> = Mutex::new(Weak::new());
+
+impl Postgres {
+    fn shared() -> Option<Arc<Self>> {
+        let mut server = SERVER.lock().unwrap();
+        if let Some(running) = server.upgrade() {
+            return Some(running);
+        }
+        let started = Arc::new(Self::start()?);
+        *server = Arc::downgrade(&started);
+        Some(started)
+    }
+
+    fn start() -> Option<Self> {
+        let programs = programs()?;
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
+        let (data, sockets) = (folder.path().join("data"), folder.path().join("sockets"));
+        for made in [&data, &sockets] {
+            std::fs::create_dir(made).unwrap();
+            own(made);
+        }
+        let output = run(as_user(&programs.join("initdb"))
+            .args(["--no-sync", "--auth=trust", "--username=resyncd", "-D"])
+            .arg(&data));
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let process = as_user(&programs.join("postgres"))
+            .arg("-D")
+            .arg(&data)
+            .args(["-c", "listen_addresses=", "-c", "fsync=off", "-c"])
+            .arg(format!("unix_socket_directories={}", sockets.display()))
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let server = Self { process, folder };
+        let ready = || {
+            let mut command = Command::new(programs.join("pg_isready"));
+            run(command.arg("--quiet").arg("--host").arg(&sockets)).status.success()
+        };
+        assert!((0..10_000).any(|_| ready()), "PostgreSQL does not start");
+        Some(server)
+    }
+
+    fn url(&self) -> String {
+        format!("postgres://resyncd@localhost/postgres?host={}", self.folder.path().join("sockets").display())
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        // SIGINT: end now, and leave nothing behind. Its child processes would outlive a SIGKILL.
+        let pid = rustix::process::Pid::from_child(&self.process);
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::INT);
+        let _ = self.process.wait();
+    }
+}
+
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// PostgreSQL refuses to run as root; where we are, it runs as the user that its package makes.
+fn as_user(program: &Path) -> Command {
+    if !is_root() {
+        return Command::new(program);
+    }
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups", "--"]).arg(program);
+    command
+}
+
+/// The folder of the server's programs. Debian keeps them out of the way of those that choose the version.
+fn programs() -> Option<PathBuf> {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let newest = versions.map(|version| version.path().join("bin")).filter(|bin| bin.join("initdb").is_file()).max();
+    newest.or_else(|| Some(Path::new(program("initdb")?.get_program()).parent()?.to_owned()))
+}
+
+fn own(folder: &Path) {
+    if is_root() {
+        let id = |flag| String::from_utf8(run(Command::new("id").args([flag, "postgres"])).stdout).unwrap();
+        chown(folder, Some(id("-u").trim().parse().unwrap()), Some(id("-g").trim().parse().unwrap())).unwrap();
+    }
+}
