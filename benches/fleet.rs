@@ -1,5 +1,5 @@
 //! What checking and comparing a whole fleet costs. `cargo bench --bench fleet` takes 1,000 devices;
-//! `RESYNCD_BENCH_DEVICES=100000` as many as a provider has, once each.
+//! `BENCH_DEVICES=100000` as many as a provider has, once each.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -21,7 +21,7 @@ use resyncd::revision::Deployment;
 const MODELS: [(&str, &str); 3] = [("CP-6841-3PCC", "000e08"), ("6757i", "00085d"), ("GXP2170", "000b82")];
 
 fn devices() -> u32 {
-    std::env::var("RESYNCD_BENCH_DEVICES").map_or(1_000, |count| count.parse().expect("a number of devices"))
+    std::env::var("BENCH_DEVICES").map_or(1_000, |count| count.parse().expect("a number of devices"))
 }
 
 /// A deployment of so many devices in a hundred groups.
@@ -70,7 +70,7 @@ fn fleet(criterion: &mut Criterion) {
     let file = folder.path().join("resyncd.toml");
     measure(criterion, "check", count, || {
         let report = lint::run(&file, &Options::default(), &mut |_, _| {});
-        assert_eq!(report.devices, usize::try_from(count).unwrap());
+        assert_eq!(report.devices, usize::try_from(count).unwrap(), "{:?}", report.findings.first());
     });
 
     let here = Deployment::here(&file);

@@ -1,7 +1,7 @@
 //! What a resync costs on its way: matching the path, reading the User-Agent, merging settings, rendering, and the whole
 //! pipeline with its caches warm and cold. `cargo bench --bench pipeline`.
 //!
-//! `RESYNCD_BENCH_DEVICES=100000 cargo bench --bench pipeline -- load` loads that many device files (1,000 otherwise).
+//! `BENCH_DEVICES=100000 cargo bench --bench pipeline -- load` loads that many device files (1,000 otherwise).
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -118,7 +118,7 @@ fn fleet(folder: &Path, devices: usize) {
 }
 
 fn load(criterion: &mut Criterion) {
-    let devices = std::env::var("RESYNCD_BENCH_DEVICES").ok().and_then(|count| count.parse().ok()).unwrap_or(1_000);
+    let devices = std::env::var("BENCH_DEVICES").ok().and_then(|count| count.parse().ok()).unwrap_or(1_000);
     let folder = tempfile::tempdir().unwrap();
     fleet(folder.path(), devices);
     let mut group = criterion.benchmark_group("load");

@@ -1,5 +1,5 @@
 //! Databases for tests: SQLite in a folder, and PostgreSQL as a process of its own, or the one that
-//! `RESYNCD_TEST_POSTGRES` (a URL whose user may create databases) names.
+//! `TEST_POSTGRES` (a URL whose user may create databases) names.
 
 use std::fs::Permissions;
 use std::os::unix::fs::{PermissionsExt, chown};
@@ -32,7 +32,7 @@ impl Scratch {
 
     /// None where no server can be started and none is named; that is said.
     pub async fn postgres() -> Option<Self> {
-        let (base, server) = match std::env::var("RESYNCD_TEST_POSTGRES") {
+        let (base, server) = match std::env::var("TEST_POSTGRES") {
             Ok(url) => (url, None),
             Err(_) => {
                 let server = Postgres::shared()?;
