@@ -56,22 +56,30 @@ impl StoreError {
             sqlx::Error::Io(error) => return Self::Unreachable { name, error },
             other => other,
         };
-        let code = error.as_database_error().and_then(|error| Some(error.code()?.into_owned()));
         // PostgreSQL's codes have five characters: its appendix A.
-        match code.as_deref() {
+        match error.as_database_error().and_then(|error| error.code()).as_deref() {
             Some("55P03" | "57014") => return Self::Locked { name },
             Some("53100") => return Self::Full { name },
             Some("42P01") => return Self::Older { name },
             _ => {}
         }
-        let is_sqlite = code.as_ref().is_some_and(|code| code.len() < 5);
-        // The low byte of SQLite's extended code is the primary one.
-        let code = code.filter(|_| is_sqlite).and_then(|code| code.parse::<u32>().ok());
-        match code.map(|code| code & 0xff) {
+        match sqlite_code(&error) {
             Some(BUSY | LOCKED) => Self::Locked { name },
             Some(CORRUPT | NOT_A_DATABASE) => Self::Damaged { name, reason: error.to_string() },
             Some(FULL) => Self::Full { name },
             _ => Self::Query { name, error },
         }
     }
+}
+
+/// Whether SQLite says that another connection is at work.
+pub(super) fn is_locked(error: &sqlx::Error) -> bool {
+    matches!(sqlite_code(error), Some(BUSY | LOCKED))
+}
+
+/// SQLite's primary code, the low byte of its extended one. PostgreSQL's codes are longer, and some of them are numbers.
+fn sqlite_code(error: &sqlx::Error) -> Option<u32> {
+    let code = error.as_database_error()?.code()?;
+    let code: u32 = Some(code).filter(|code| code.len() < 5)?.parse().ok()?;
+    Some(code & 0xff)
 }

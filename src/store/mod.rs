@@ -166,12 +166,15 @@ impl Store {
 /// Brings the schema up to date, in one transaction.
 async fn migrate(connection: &mut AnyConnection, backend: Backend, name: &str) -> Result<(), StoreError> {
     let failed = |error| StoreError::of(name, error);
-    // The migrator's own lock keeps others away on PostgreSQL; on SQLite it does nothing.
+    // Others that start wait until this is committed; the migrator's own lock would let them in before.
     let begin = match backend {
         Backend::Sqlite => "BEGIN IMMEDIATE",
         Backend::Postgres => "BEGIN",
     };
     let mut transaction = connection.begin_with(begin).await.map_err(failed)?;
+    if backend == Backend::Postgres {
+        postgres::lock_schema(&mut transaction).await.map_err(failed)?;
+    }
     run_migrations(&mut transaction, name).await?;
     transaction.commit().await.map_err(failed)
 }
@@ -180,7 +183,9 @@ async fn run_migrations(connection: &mut AnyConnection, name: &str) -> Result<()
     let steps = MIGRATIONS.iter().map(|(version, what, sql)| {
         Migration::new(*version, (*what).into(), MigrationType::Simple, sql.into_sql_str(), false)
     });
-    match Migrator::with_migrations(steps.collect()).run_direct(None, connection, false).await {
+    let mut migrator = Migrator::with_migrations(steps.collect());
+    migrator.set_locking(false);
+    match migrator.run_direct(None, connection, false).await {
         Ok(()) => Ok(()),
         Err(MigrateError::VersionMissing(version)) => {
             Err(StoreError::Newer { name: name.to_owned(), version, known: newest() })

@@ -56,6 +56,12 @@ pub async fn prepare(connection: &mut AnyConnection, access: Access) -> Result<(
     Ok(())
 }
 
+/// Keeps others from changing the schema until the transaction ends.
+pub async fn lock_schema(connection: &mut AnyConnection) -> Result<(), sqlx::Error> {
+    // Any number will do that no other program takes for the same: "resyncd" in ASCII.
+    sqlx::raw_sql("SELECT pg_advisory_xact_lock(32199693977936740)").execute(connection).await.map(drop)
+}
+
 /// Refuses a server that is too old.
 pub async fn check_server(connection: &mut AnyConnection, name: &str) -> Result<(), StoreError> {
     let failed = |error| StoreError::of(name, error);

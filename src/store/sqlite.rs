@@ -3,14 +3,19 @@
 use std::fs::OpenOptions;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use sqlx::AnyConnection;
 
+use super::error::is_locked;
 use super::{Access, BUSY_TIMEOUT, StoreError};
 
 /// What would end or change the path in a URL.
 const NOT_IN_PATH: &AsciiSet = &CONTROLS.add(b' ').add(b'%').add(b'?').add(b'#').add(b'\\');
+
+/// How long to wait before trying again what another connection keeps from happening.
+const AGAIN: Duration = Duration::from_millis(10);
 
 /// The file of a database.
 #[derive(Debug)]
@@ -59,8 +64,14 @@ pub async fn prepare(connection: &mut AnyConnection, access: Access) -> Result<(
         Access::Full => "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL",
         Access::Read => "PRAGMA query_only = ON",
     };
-    sqlx::raw_sql(settings).execute(connection).await?;
-    Ok(())
+    let started = Instant::now();
+    loop {
+        match sqlx::raw_sql(settings).execute(&mut *connection).await {
+            // Going over to a write-ahead log doesn't wait for others by itself.
+            Err(error) if is_locked(&error) && started.elapsed() < BUSY_TIMEOUT => tokio::time::sleep(AGAIN).await,
+            ended => return ended.map(drop),
+        }
+    }
 }
 
 #[cfg(test)]
