@@ -17,6 +17,7 @@ use super::rules::Emulation;
 use super::spans::SecretNames;
 use super::view::Deployment;
 use crate::config::Config;
+use crate::document::Problems;
 use crate::model::{MacAddr, Secret};
 use crate::resync::{Device, Generation, Pipeline};
 
@@ -50,7 +51,10 @@ pub fn run(config_file: &Path, options: &Options, progress: &mut dyn FnMut(usize
     };
     match Generation::load(&config.templates, &config.profiles, 1) {
         Ok(generation) => {
-            let played = if options.emulate { emulation(&config) } else { None };
+            let played = match options.emulate.then(|| emulation(&config)).transpose() {
+                Ok(played) => played,
+                Err(problems) => return unloaded(problems, &Settings::ABOUT),
+            };
             check(&config, &generation, &levels, options, played, progress)
         }
         Err(problems) => unloaded(problems, &Settings::ABOUT),
@@ -60,14 +64,14 @@ pub fn run(config_file: &Path, options: &Options, progress: &mut dyn FnMut(usize
 /// What keeps a deployment from being loaded can't be allowed: nothing of it is served.
 /// Plays phones against a pipeline of its own, whose generation has something for every secret. What the pipeline keeps
 /// ready would only take memory.
-fn emulation(config: &Config) -> Option<Emulation> {
-    let generation = Generation::load(&config.templates, &config.profiles, 1).ok()?.with_stand_ins();
+fn emulation(config: &Config) -> Result<Emulation, Problems> {
+    let generation = Generation::load(&config.templates, &config.profiles, 1)?.with_stand_ins();
     let limit = config.limits.profile_bytes;
     let pipeline = Pipeline::new(generation, 0, Secret::new([0; 32]), limit);
-    Some(Emulation::new(Arc::new(pipeline), limit))
+    Ok(Emulation::new(Arc::new(pipeline), limit))
 }
 
-fn unloaded(problems: crate::document::Problems, about: &'static About) -> Report {
+fn unloaded(problems: Problems, about: &'static About) -> Report {
     let levels = Levels::default();
     let mut collector = Collector::new(&levels, Allows::default(), FEW);
     for (about, finding) in loading::findings(problems, about) {

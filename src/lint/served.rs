@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::view::{Deployment, DeviceView};
 use crate::config::Listener;
 use crate::packs::{Audience, Source};
-use crate::phone::normal_url;
+use crate::phone::path_at;
 
 /// What lies at a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,16 +22,7 @@ pub enum Answer {
 impl DeviceView<'_> {
     /// The path and query of a URL that leads to this server, as its `provisioning.url` names it.
     pub fn own_path(&self, url: &str) -> Option<String> {
-        let base = normal_url(self.settings.text("provisioning.url")?);
-        let url = normal_url(url);
-        let rest = url.strip_prefix(base.as_str())?;
-        match rest.chars().next() {
-            None => Some("/".to_owned()),
-            Some('/') => Some(rest.to_owned()),
-            Some('?') => Some(format!("/{rest}")),
-            // The base is only the beginning of another host's name.
-            Some(_) => None,
-        }
+        path_at(self.settings.text("provisioning.url")?, url)
     }
 
     /// What the device's phone finds at a path of this server.

@@ -22,7 +22,6 @@ pub struct InProcess {
 
 impl InProcess {
     pub fn new(pipeline: Arc<Pipeline>, bases: Vec<String>, connection: Connection) -> Self {
-        let bases = bases.iter().map(|base| normal(base)).collect();
         Self { pipeline, bases, connection, strayed: OnceLock::new() }
     }
 
@@ -33,22 +32,25 @@ impl InProcess {
 
     /// The path and query of a URL of this server's.
     fn target(&self, url: &str) -> Option<String> {
-        let url = normal(url);
-        self.bases.iter().find_map(|base| {
-            let rest = url.strip_prefix(base.as_str())?;
-            match rest.chars().next() {
-                None => Some("/".to_owned()),
-                Some('/') => Some(rest.to_owned()),
-                Some('?') => Some(format!("/{rest}")),
-                // The base is only the beginning of another host's name.
-                Some(_) => None,
-            }
-        })
+        self.bases.iter().find_map(|base| path_at(base, url))
+    }
+}
+
+/// The path and query of a URL that leads to the server of a base like `https://prov.example.com`.
+pub fn path_at(base: &str, url: &str) -> Option<String> {
+    let (base, url) = (normal(base), normal(url));
+    let rest = url.strip_prefix(base.trim_end_matches('/'))?;
+    match rest.chars().next() {
+        None => Some("/".to_owned()),
+        Some('/') => Some(rest.to_owned()),
+        Some('?') => Some(format!("/{rest}")),
+        // The base is only the beginning of another host's name.
+        Some(_) => None,
     }
 }
 
 /// A URL with scheme and host in lower case and without the scheme's own port.
-pub fn normal(url: &str) -> String {
+fn normal(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
     let (host, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
     let (scheme, host) = (scheme.to_lowercase(), host.to_lowercase());
@@ -95,12 +97,21 @@ impl Fetch for InProcess {
 
 #[cfg(test)]
 mod tests {
-    use super::normal;
+    use super::{normal, path_at};
 
     #[test]
     fn urls_of_one_server_are_written_alike() {
         assert_eq!(normal("HTTPS://Prov.Example.com:443/A?b"), "https://prov.example.com/A?b");
         assert_eq!(normal("http://prov.example.com:8080"), "http://prov.example.com:8080");
         assert_eq!(normal("http://prov.example.com?x"), "http://prov.example.com?x");
+    }
+
+    #[test]
+    fn a_url_leads_to_a_server_or_to_another() {
+        let path = |base| path_at(base, "https://prov.example:443/a?b");
+        assert_eq!(path("https://prov.example").as_deref(), Some("/a?b"));
+        assert_eq!(path("https://prov.example/").as_deref(), Some("/a?b"));
+        assert_eq!(path("https://prov.exam"), None);
+        assert_eq!(path("http://prov.example"), None);
     }
 }

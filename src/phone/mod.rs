@@ -20,7 +20,7 @@ mod verdict;
 pub use any::{Cause, Done, Maker, ParseMakerError, Phone, Played};
 pub use exchange::{Machine, Start, run};
 pub use fetch::{Credentials, Fetch, FetchError, Method, Request, Response};
-pub use in_process::{InProcess, normal as normal_url};
+pub use in_process::{InProcess, path_at};
 pub use state::{Identity, Parameters, State, Upgrade, changes};
 pub use transcript::{Refusal, Step, Transcript};
 pub use verdict::{Verdict, verdict};
