@@ -1,4 +1,4 @@
-//! The master key: a text, or where it stands. Nothing here may ever show what it is.
+//! The master key and other secrets: a text, or where it stands. Nothing here may ever show what it is.
 
 use std::path::PathBuf;
 
@@ -14,8 +14,22 @@ pub const MASTER_KEY_BYTES: usize = 32;
 /// Reads the key. What is wrong with it is reported; that it is not to be had here is the result, since most commands
 /// need no key.
 pub fn master_key(table: &Table<'_>, name: &str) -> Result<Option<Secret>, Problem> {
+    let Some(text) = text(table, name)? else { return Ok(None) };
+    match decode(&text) {
+        Some(key) => Ok(Some(key)),
+        None => {
+            let wrong = Wrong::new(format!("must be {MASTER_KEY_BYTES} bytes in hexadecimal: 64 digits"));
+            table.problem(name, wrong.help("make one with: openssl rand -hex 32"));
+            Ok(None)
+        }
+    }
+}
+
+/// The text of a secret. None where it isn't written, or after a mistake, which is reported; an error where the variable
+/// or file that it names is not to be had here.
+pub fn text(table: &Table<'_>, name: &str) -> Result<Option<Zeroizing<String>>, Problem> {
     let unavailable = |message: String| table.problem_of(name, Wrong::new(message));
-    let text = if let Some((_, text)) = table.overridden(name) {
+    Ok(Some(if let Some((_, text)) = table.overridden(name) {
         Zeroizing::new(text.unwrap_or_default().to_owned())
     } else {
         match table.written(name).map(|found| found.value) {
@@ -38,15 +52,7 @@ pub fn master_key(table: &Table<'_>, name: &str) -> Result<Option<Secret>, Probl
                 return Ok(None);
             }
         }
-    };
-    match decode(&text) {
-        Some(key) => Ok(Some(key)),
-        None => {
-            let wrong = Wrong::new(format!("must be {MASTER_KEY_BYTES} bytes in hexadecimal: 64 digits"));
-            table.problem(name, wrong.help("make one with: openssl rand -hex 32"));
-            Ok(None)
-        }
-    }
+    }))
 }
 
 enum Source {
