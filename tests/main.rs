@@ -7,6 +7,7 @@
     reason = "a test that meets the unexpected should fail there"
 )]
 
+mod access;
 mod attacks;
 mod cert;
 mod check_formats;

@@ -200,12 +200,7 @@ pub static ADMIN: Table = Table {
     heading: "[admin]",
     about: "The listener for your own people and machines: `/healthz`, `/readyz`, `/metrics`, `/api/v1/…`. It speaks plain HTTP: keep it on loopback, or behind something that speaks TLS.",
     keys: &[
-        key(
-            "address",
-            Text("`IP:PORT` or `off`"),
-            Value("127.0.0.1:8090"),
-            "Where it listens; `off`: there is none.",
-        ),
+        key("address", Text("`IP:PORT` or `off`"), Value("127.0.0.1:8090"), "Where it listens; `off`: there is none."),
         key(
             "metrics_networks",
             Texts("networks"),
@@ -213,13 +208,13 @@ pub static ADMIN: Table = Table {
             "Who may read `/metrics` without a token: `[\"10.0.5.0/24\"]`. An empty list: nobody. Everything else but \
              `/healthz` and `/readyz` takes a token, wherever it comes from.",
         ),
+        key("body_bytes", Size(4 * KIB, 64 * MIB), Value("1 MiB"), "The largest body of a request that the API takes."),
         key(
-            "body_bytes",
-            Size(4 * KIB, 64 * MIB),
-            Value("1 MiB"),
-            "The largest body of a request that the API takes.",
+            "connections",
+            Integer(1, 100_000),
+            Value("256"),
+            "Connections open at a time; phones' are not among them.",
         ),
-        key("connections", Integer(1, 100_000), Value("256"), "Connections open at a time; phones' are not among them."),
     ],
 };
 
@@ -262,7 +257,12 @@ pub static WEBHOOK: Table = Table {
             "PEM file of the CAs that the receiver's certificate may be signed by.",
         ),
         key("timeout", Time(SECOND, MINUTE), Value("10s"), "For the whole of one try."),
-        key("max_tries", Integer(1, 100), Value("12"), "Tries before it is given up; the delay grows from 5s to an hour."),
+        key(
+            "max_tries",
+            Integer(1, 100),
+            Value("12"),
+            "Tries before it is given up; the delay grows from 5s to an hour.",
+        ),
         key("max_age", Time(MINUTE, DAY.saturating_mul(30)), Value("3d"), "Age at which it is given up."),
         key(
             "queue",

@@ -9,7 +9,7 @@ use sqlx::{Any, AssertSqlSafe, Row};
 use time::OffsetDateTime;
 
 use super::{Store, StoreError};
-use crate::events::{Entry, Outcome};
+use crate::events::{Entry, EventId, Outcome};
 use crate::model::MacAddr;
 
 /// The columns in the order that rows are written and read in.
@@ -61,6 +61,8 @@ pub struct EventFilter {
     pub device: Option<MacAddr>,
     /// One of [`Outcome::WORDS`].
     pub outcome: Option<&'static str>,
+    /// Older than this one: where a page ended.
+    pub before: Option<(OffsetDateTime, EventId)>,
 }
 
 /// What events are put together by.
@@ -146,6 +148,13 @@ impl Conditions {
         }
         if let Some(outcome) = filter.outcome {
             conditions.and("outcome = ", Value::Text(outcome.to_owned()));
+        }
+        if let Some((time, id)) = filter.before {
+            // Bounds the index first; rows of the same millisecond are told apart by their ids.
+            conditions.and("time <= ", Value::Integer(milliseconds(time)));
+            let time = conditions.parameter(Value::Integer(milliseconds(time)));
+            let id = conditions.parameter(Value::Text(id.to_string()));
+            conditions.text.push_str(&format!(" AND (time < {time} OR id < {id})"));
         }
         conditions
     }
@@ -404,10 +413,10 @@ fn integer(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-fn milliseconds(time: OffsetDateTime) -> i64 {
+pub(super) fn milliseconds(time: OffsetDateTime) -> i64 {
     i64::try_from(time.unix_timestamp_nanos().div_euclid(1_000_000)).unwrap_or(i64::MAX)
 }
 
-fn instant(milliseconds: i64) -> Result<OffsetDateTime, &'static str> {
+pub(super) fn instant(milliseconds: i64) -> Result<OffsetDateTime, &'static str> {
     OffsetDateTime::from_unix_timestamp_nanos(i128::from(milliseconds) * 1_000_000).map_err(|_| "time")
 }

@@ -2,8 +2,11 @@
 //! the subset that both take: TEXT and BIGINT, `$n` parameters, and queries that are checked by running the same tests on
 //! both, and not by macros, which know but one database at a time.
 
+mod access;
 mod error;
 mod events;
+mod idempotency;
+mod outbox;
 mod postgres;
 mod sqlite;
 
@@ -17,6 +20,8 @@ use crate::config;
 
 pub use error::StoreError;
 pub use events::{EventFilter, EventGroup, GroupBy};
+pub use idempotency::{Begun, Stored};
+pub use outbox::{Delivery, Message};
 
 /// How long a statement waits for a database that another connection has locked.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
@@ -25,7 +30,10 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The schema, step by step. A step that was released is never changed: a new one is added at the end.
-const MIGRATIONS: &[(i64, &str, &str)] = &[(1, "events", include_str!("migrations/0001_events.sql"))];
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (1, "events", include_str!("migrations/0001_events.sql")),
+    (4, "access", include_str!("migrations/0004_access.sql")),
+];
 
 /// The database, open. Clones share its connections.
 #[derive(Debug, Clone)]
