@@ -19,6 +19,7 @@ mod preview;
 mod render;
 mod serve;
 mod table;
+mod token;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -59,6 +60,7 @@ enum Command {
     Cert(cert::Args),
     /// Play phones against a server.
     Phone(phone::Args),
+    Token(token::Args),
     Docs(docs::Args),
 }
 
@@ -120,6 +122,7 @@ impl Cli {
             Command::Decrypt(args) => args.run(),
             Command::Cert(args) => args.run(configuration),
             Command::Phone(args) => args.run(),
+            Command::Token(args) => configuration().and_then(|config| args.run(&config)),
             Command::Docs(args) => args.run(),
         };
         match result {
