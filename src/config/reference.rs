@@ -46,6 +46,8 @@ pub enum Kind {
     Choice(&'static [&'static str]),
     /// A text, `{ env = "NAME" }` or `{ file = "PATH" }`.
     Secret,
+    /// A list of them.
+    Secrets,
     /// A table of the check's rules, each with one of these words.
     Rules(&'static [&'static str]),
 }
@@ -68,7 +70,7 @@ pub struct Reserved {
     pub about: &'static str,
 }
 
-use Kind::{Bool, Choice, Integer, Path, Paths, Rules, Secret, Size, Text, Time, TimeOr};
+use Kind::{Bool, Choice, Integer, Path, Paths, Rules, Secret, Secrets, Size, Text, Time, TimeOr};
 use Otherwise::{Nothing, Required, Value};
 
 const fn key(name: &'static str, kind: Kind, otherwise: Otherwise, about: &'static str) -> Key {
@@ -223,12 +225,20 @@ pub static SECRETS: Table = Table {
     name: "secrets",
     heading: "[secrets]",
     about: "What protects secrets at rest.",
-    keys: &[key(
-        "master_key",
-        Secret,
-        Nothing("the database takes no secrets"),
-        "32 bytes in hexadecimal (`openssl rand -hex 32`): encrypts secrets in the database. Where the variable or the file is not there, only what needs the key is refused, so that a CI job can check the profiles without it.",
-    )],
+    keys: &[
+        key(
+            "master_key",
+            Secret,
+            Nothing("the database takes no secrets"),
+            "32 bytes in hexadecimal (`openssl rand -hex 32`): encrypts secrets in the database. Where the variable or the file is not there, only what needs the key is refused, so that a CI job can check the profiles without it. A file in `data_dir` that is not there is made, as long as the database has no secrets. Keep a copy apart from the database and its backups: without the key, its secrets are lost.",
+        ),
+        key(
+            "read_keys",
+            Secrets,
+            Nothing("none"),
+            "Master keys of before, up to 16: they open what they encrypted, and encrypt nothing. To change the key, make a new `master_key`, put the old one here, restart every server, and run `resyncd secrets rotate`; it says when the old one may go.",
+        ),
+    ],
 };
 
 pub static LIMITS: Table = Table {
@@ -446,6 +456,7 @@ impl fmt::Display for Kind {
                 Choice(words).fmt(f)?;
             }
             Secret => f.write_str("a text, `{ env = \"NAME\" }` or `{ file = \"PATH\" }`")?,
+            Secrets => f.write_str("a list, each a text, `{ env = \"NAME\" }` or `{ file = \"PATH\" }`")?,
         }
         match self.bounds() {
             Some(bounds) => write!(f, ", {bounds}"),

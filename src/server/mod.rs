@@ -64,6 +64,7 @@ impl Server {
         let mut problems = Problems::default();
         // Named in the configuration, but not to be had: checks run without it, a server must not.
         problems.extend(config.secrets.master_key.clone().err());
+        problems.extend(config.secrets.read_keys.iter().filter_map(|key| key.clone().err()));
         let generation = Generation::load(&config.templates, &config.profiles, 1).unwrap_or_else(|found| {
             problems.extend(found);
             Generation::default()
