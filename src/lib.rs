@@ -16,6 +16,7 @@ pub mod model;
 pub mod packs;
 pub mod phone;
 pub mod preview;
+pub mod records;
 pub mod render;
 pub mod resync;
 pub mod revision;
@@ -24,6 +25,7 @@ pub mod settings;
 pub mod store;
 pub mod tls;
 pub mod tokens;
+pub mod vault;
 
 /// The program's version and that of the OpenSSL it speaks with, `0.1.0 (OpenSSL 3.6.3 9 Jun 2026)`: who builds OpenSSL in
 /// has to follow its releases, and can see here what runs.

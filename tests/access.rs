@@ -1,6 +1,7 @@
 //! What the store promises of tokens, of requests that come twice, and of what webhooks are to be told.
 
-use resyncd::store::{Begun, Message, Store, Stored};
+use resyncd::events::EventIds;
+use resyncd::store::{AuditFilter, AuditRow, Begun, Message, Store, Stored};
 use resyncd::tokens::{Bearer, Scope, Token};
 use time::macros::datetime;
 use time::{Duration, OffsetDateTime};
@@ -27,26 +28,36 @@ fn token(name: &str) -> Token {
     Token { name: name.to_owned(), scope: Scope::Write, group, created: NOW, expires, last_used: None }
 }
 
+/// A row of the audit.
+fn recorded() -> AuditRow {
+    let id = EventIds::new().unwrap().next(NOW).to_string();
+    let text = |text: &str| text.to_owned();
+    let (actor, action, kind, name) = (text("cli:test"), text("create"), text("token"), text("crm"));
+    AuditRow { id, time: NOW, actor, peer: None, action, kind, name, before: None, after: Some(text("{}")) }
+}
+
 async fn tokens_are_found_by_their_digest_and_nothing_else(scratch: &Scratch) {
     let store = Store::open(&scratch.database).await.unwrap();
     let (bearer, other) = (Bearer::generate().unwrap(), Bearer::generate().unwrap());
-    assert!(store.create_token(&token("crm"), &bearer.digest()).await.unwrap());
-    assert!(!store.create_token(&token("crm"), &other.digest()).await.unwrap());
+    assert!(store.create_token(&token("crm"), &bearer.digest(), &recorded()).await.unwrap());
+    assert!(!store.create_token(&token("crm"), &other.digest(), &recorded()).await.unwrap());
     let whole = Token { group: None, expires: None, ..token("ci") };
-    assert!(store.create_token(&whole, &other.digest()).await.unwrap());
+    assert!(store.create_token(&whole, &other.digest(), &recorded()).await.unwrap());
     assert_eq!(store.token(&bearer.digest()).await.unwrap(), Some(token("crm")));
     assert_eq!(store.token(&Bearer::generate().unwrap().digest()).await.unwrap(), None);
     assert_eq!(store.tokens().await.unwrap(), [whole, token("crm")]);
-    assert_eq!(store.revoke_token("crm").await.unwrap(), Some(token("crm")));
-    assert_eq!(store.revoke_token("crm").await.unwrap(), None);
+    assert_eq!(store.revoke_token("crm", |_| recorded()).await.unwrap(), Some(token("crm")));
+    assert_eq!(store.revoke_token("crm", |_| recorded()).await.unwrap(), None);
     assert_eq!(store.token(&bearer.digest()).await.unwrap(), None);
+    // Each that was done is recorded, and nothing that was not.
+    assert_eq!(store.audit(&AuditFilter::default(), 10).await.unwrap().len(), 3);
     assert!(token("crm").is_expired(NOW + Duration::DAY) && !token("crm").is_expired(NOW));
 }
 
 async fn a_use_is_noted_once_a_minute(scratch: &Scratch) {
     let store = Store::open(&scratch.database).await.unwrap();
     let digest = Bearer::generate().unwrap().digest();
-    store.create_token(&token("crm"), &digest).await.unwrap();
+    store.create_token(&token("crm"), &digest, &recorded()).await.unwrap();
     let used = async |at| {
         store.use_token(&digest, at).await.unwrap();
         store.token(&digest).await.unwrap().unwrap()

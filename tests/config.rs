@@ -319,6 +319,30 @@ fn the_master_key_is_taken_from_wherever_it_stands() {
 }
 
 #[test]
+fn keys_to_read_are_taken_from_wherever_they_stand() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("resyncd.toml");
+    let digits = |byte: &str| byte.repeat(32);
+    let value = format!("[\"{}\", {{ env = \"OLDER_KEY\" }}, {{ file = \"oldest\" }}]", digits("01"));
+    std::fs::write(&file, format!("{LISTENER}[secrets]\nread_keys = {value}\n")).unwrap();
+    let keys = |variables: &[(&str, &str)]| load(&file, variables).unwrap().secrets.read_keys;
+    let first = |keys: &[Result<resyncd::model::Secret, _>]| {
+        keys.iter().map(|key| key.as_ref().ok().map(|key| key.expose()[0])).collect::<Vec<_>>()
+    };
+    // Those that are not to be had here are told when something needs them.
+    let (older, oldest) = (digits("02"), digits("03"));
+    let found = keys(&[]);
+    assert_eq!(first(&found), [Some(1), None, None]);
+    let problem = found[1].clone().unwrap_err().to_string();
+    assert!(problem.contains("secrets.read_keys: the environment variable OLDER_KEY is not set"), "{problem}");
+    std::fs::write(folder.path().join("oldest"), oldest).unwrap();
+    assert_eq!(first(&keys(&[("OLDER_KEY", &older)])), [Some(1), Some(2), Some(3)]);
+    let variable = format!("{}, {}", digits("04"), digits("05"));
+    assert_eq!(first(&keys(&[("RESYNCD_SECRETS_READ_KEYS", &variable)])), [Some(4), Some(5)]);
+    assert_eq!(first(&keys(&[("RESYNCD_SECRETS_READ_KEYS", "")])), []);
+}
+
+#[test]
 fn a_wrong_master_key_is_not_shown() {
     let text = format!("{LISTENER}[secrets]\nmaster_key = \"correct horse battery staple\"\n");
     let (_, config) = load_text(&text, &[]);

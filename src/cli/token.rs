@@ -1,6 +1,5 @@
 //! `resyncd token`: bearer tokens for the admin API.
 
-use std::io::Write;
 use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -12,8 +11,8 @@ use super::table::{Align, Layout};
 use super::{Ending, Failure, load_generation, output};
 use crate::config::Config;
 use crate::document::{nearest, parse_duration};
-use crate::events::rfc3339;
-use crate::store::{Store, StoreError};
+use crate::events::{EventIds, rfc3339};
+use crate::store::{AuditRow, Store, StoreError};
 use crate::tokens::{Bearer, Scope, Token, TokenName};
 
 /// Make, list and revoke tokens for the admin API.
@@ -102,7 +101,7 @@ impl Args {
             match self.command {
                 Command::Create(create) => create.run(config, now).await,
                 Command::List(list) => list.run(config, now).await,
-                Command::Revoke(revoke) => revoke.run(config).await,
+                Command::Revoke(revoke) => revoke.run(config, now).await,
             }
         })
     }
@@ -124,7 +123,8 @@ impl Create {
             expires,
             last_used: None,
         };
-        if !store.create_token(&token, &bearer.digest()).await? {
+        let recorded = recorded("create", &token.name, now, None, Some(&token))?;
+        if !store.create_token(&token, &bearer.digest(), &recorded).await? {
             return Err(Failure::Other(format!(
                 "there is a token called \"{}\" already; revoke it, or give this one another name",
                 self.name
@@ -209,16 +209,42 @@ fn to_the_minute(time: OffsetDateTime) -> String {
     rfc3339(time).get(..16).unwrap_or_default().replace('T', " ")
 }
 
+/// What the audit is told.
+fn recorded(
+    action: &str,
+    name: &str,
+    time: OffsetDateTime,
+    before: Option<&Token>,
+    after: Option<&Token>,
+) -> Result<AuditRow, Failure> {
+    let ids = EventIds::new().map_err(|error| Failure::because("no random numbers to be had", error))?;
+    let user = std::env::var("SUDO_USER").or_else(|_| std::env::var("USER"));
+    let json = |token: Option<&Token>| token.map(|token| token.as_json().to_string());
+    Ok(AuditRow {
+        id: ids.next(time).to_string(),
+        time,
+        actor: format!("cli:{}", user.unwrap_or_else(|_| "unknown".to_owned())),
+        peer: None,
+        action: action.to_owned(),
+        kind: "token".to_owned(),
+        name: name.to_owned(),
+        before: json(before),
+        after: json(after),
+    })
+}
+
 impl Revoke {
-    async fn run(self, config: &Config) -> Result<Ending, Failure> {
+    async fn run(self, config: &Config, now: OffsetDateTime) -> Result<Ending, Failure> {
         let store = Store::open(&config.database).await?;
-        let revoked = store.revoke_token(&self.name.to_string()).await?;
+        let name = self.name.to_string();
+        let blank = recorded("remove", &name, now, None, None)?;
+        let record = |token: &Token| AuditRow { before: Some(token.as_json().to_string()), ..blank };
+        let revoked = store.revoke_token(&name, record).await?;
         if revoked.is_some() {
             eprintln!("the token \"{}\" is revoked", self.name);
             return Ok(Ending::Fine);
         }
         let tokens = store.tokens().await?;
-        let name = self.name.to_string();
         let help = match nearest(&name, tokens.iter().map(|token| token.name.as_str())) {
             Some(near) => format!("did you mean \"{near}\"?"),
             None => "`resyncd token list` tells which there are".to_owned(),

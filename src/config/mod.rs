@@ -179,6 +179,10 @@ pub struct Secrets {
     /// 32 bytes; encrypts secrets in the database. None: the file names no key. An error: the variable or file that it
     /// names is not to be had here; what needs the key ends with that, what does not (`check` in CI) goes on.
     pub master_key: Result<Option<Secret>, Problem>,
+    /// The file that the master key stands in, if it stands in one; it need not be there.
+    pub key_file: Option<PathBuf>,
+    /// Keys that open what was sealed with them, and seal nothing: those before the master key. Errors as above.
+    pub read_keys: Vec<Result<Secret, Problem>>,
 }
 
 /// Bounds on what the outside can make the server do.
@@ -207,6 +211,8 @@ pub struct Limits {
 pub struct Cache {
     /// Bytes of delivered profiles kept in memory; 0 switches the cache off.
     pub bytes: u64,
+    /// Bytes of records of the database kept in memory.
+    pub records: u64,
 }
 
 #[derive(Debug, Clone)]

@@ -48,6 +48,8 @@ pub enum Kind {
     Choice(&'static [&'static str]),
     /// A text, `{ env = "NAME" }` or `{ file = "PATH" }`.
     Secret,
+    /// A list of them.
+    Secrets,
     /// A table of the check's rules, each with one of these words.
     Rules(&'static [&'static str]),
 }
@@ -70,7 +72,7 @@ pub struct Reserved {
     pub about: &'static str,
 }
 
-use Kind::{Bool, Choice, Integer, Path, Paths, Rules, Secret, Size, Text, Texts, Time, TimeOr};
+use Kind::{Bool, Choice, Integer, Path, Paths, Rules, Secret, Secrets, Size, Text, Texts, Time, TimeOr};
 use Otherwise::{Nothing, Required, Value};
 
 const fn key(name: &'static str, kind: Kind, otherwise: Otherwise, about: &'static str) -> Key {
@@ -291,12 +293,20 @@ pub static SECRETS: Table = Table {
     name: "secrets",
     heading: "[secrets]",
     about: "What protects secrets at rest.",
-    keys: &[key(
-        "master_key",
-        Secret,
-        Nothing("the database takes no secrets"),
-        "32 bytes in hexadecimal (`openssl rand -hex 32`): encrypts secrets in the database. Where the variable or the file is not there, only what needs the key is refused, so that a CI job can check the profiles without it.",
-    )],
+    keys: &[
+        key(
+            "master_key",
+            Secret,
+            Nothing("the database takes no secrets"),
+            "32 bytes in hexadecimal (`openssl rand -hex 32`): encrypts secrets in the database. Where the variable or the file is not there, only what needs the key is refused, so that a CI job can check the profiles without it. A file in `data_dir` that is not there is made, as long as the database has no secrets. Keep a copy apart from the database and its backups: without the key, its secrets are lost.",
+        ),
+        key(
+            "read_keys",
+            Secrets,
+            Nothing("none"),
+            "Master keys of before, up to 16: they open what they encrypted, and encrypt nothing. To change the key, make a new `master_key`, put the old one here, restart every server, and run `resyncd secrets rotate`; it says when the old one may go.",
+        ),
+    ],
 };
 
 pub static LIMITS: Table = Table {
@@ -335,8 +345,16 @@ pub static LIMITS: Table = Table {
 pub static CACHE: Table = Table {
     name: "cache",
     heading: "[cache]",
-    about: "Profiles that are ready to be sent again.",
-    keys: &[key("size", Size(0, 64 * GIB), Value("64 MiB"), "Memory for delivered profiles; `0 B`: no cache.")],
+    about: "What is kept in memory.",
+    keys: &[
+        key("size", Size(0, 64 * GIB), Value("64 MiB"), "Memory for delivered profiles; `0 B`: no cache."),
+        key(
+            "records",
+            Size(MIB, 64 * GIB),
+            Value("128 MiB"),
+            "Memory for devices' records from the database. Their phones are served even while the database does not answer.",
+        ),
+    ],
 };
 
 pub static EVENTS: Table = Table {
@@ -516,6 +534,7 @@ impl fmt::Display for Kind {
                 Choice(words).fmt(f)?;
             }
             Secret => f.write_str("a text, `{ env = \"NAME\" }` or `{ file = \"PATH\" }`")?,
+            Secrets => f.write_str("a list, each a text, `{ env = \"NAME\" }` or `{ file = \"PATH\" }`")?,
         }
         match self.bounds() {
             Some(bounds) => write!(f, ", {bounds}"),

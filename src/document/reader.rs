@@ -256,6 +256,16 @@ impl<'d> Reader<'d> {
         readers
     }
 
+    /// The tables in a list that may hold other things too, which are passed over.
+    pub fn tables_in(&self, key: &str) -> Vec<Reader<'d>> {
+        let Some(Value { value: DeValue::Array(items), .. }) = self.find(key) else { return Vec::new() };
+        let tables = items.iter().filter_map(|item| match item.get_ref() {
+            DeValue::Table(table) => Some(self.within(key, table, self.document.line_at(item.span().start))),
+            _ => None,
+        });
+        tables.collect()
+    }
+
     fn within(&self, key: &str, table: &'d DeTable<'d>, line: u32) -> Reader<'d> {
         Reader {
             document: self.document,

@@ -41,7 +41,9 @@ impl SecretNames {
         let settings = SECTIONS.iter().flat_map(|section| section.settings).chain(TOP);
         let settings = settings.filter(|setting| setting.kind != Kind::Secret).map(|setting| setting.name);
         let keys = TABLES.iter().flat_map(|table| table.keys);
-        let keys = keys.filter(|key| key.kind != reference::Kind::Secret).map(|key| key.name);
+        let keys = keys
+            .filter(|key| !matches!(key.kind, reference::Kind::Secret | reference::Kind::Secrets))
+            .map(|key| key.name);
         // Of a device and of a listener: the name of a file, and of where a secret stands.
         let harmless = settings.chain(keys).filter(|name| *name != "key").chain(["env", "file", "mac"]);
         Self { names: Self::of_settings().collect(), harmless: Some(harmless.map(str::to_owned).collect()) }
@@ -50,7 +52,7 @@ impl SecretNames {
     fn of_settings() -> impl Iterator<Item = String> {
         let settings = SECTIONS.iter().flat_map(|section| section.settings);
         let settings = settings.filter(|setting| setting.kind == Kind::Secret).map(|setting| setting.name);
-        settings.chain(["master_key", "hex", "base64url"]).map(str::to_owned)
+        settings.chain(["master_key", "read_keys", "hex", "base64url"]).map(str::to_owned)
     }
 
     fn holds(&self, name: &str) -> bool {

@@ -20,9 +20,11 @@ use crate::document::{Problem, Problems};
 use crate::events::{Flushed, Metrics, Recorder, RecorderError};
 use crate::http::{self, Folders, Phones};
 use crate::model::Secret;
+use crate::records::{Follower, Records};
 use crate::resync::{Generation, Pipeline};
 use crate::store::{Store, StoreError};
 use crate::tls::{Acceptor, BindError, Bounds, Listening, bind, serve};
+use crate::vault::Vault;
 
 pub use first_start::{FirstStart, first_start};
 pub use reload::Reloader;
@@ -34,6 +36,7 @@ pub struct Server {
     admin: Option<SocketAddr>,
     reloader: Reloader,
     recorder: Recorder,
+    follower: Follower,
     stop: tokio_watch::Sender<bool>,
     listeners: JoinSet<()>,
     /// Dropped with the server: then nothing is watched any more.
@@ -64,6 +67,7 @@ impl Server {
         let mut problems = Problems::default();
         // Named in the configuration, but not to be had: checks run without it, a server must not.
         problems.extend(config.secrets.master_key.clone().err());
+        problems.extend(config.secrets.read_keys.iter().filter_map(|key| key.clone().err()));
         let generation = Generation::load(&config.templates, &config.profiles, 1).unwrap_or_else(|found| {
             problems.extend(found);
             Generation::default()
@@ -89,6 +93,8 @@ impl Server {
         make_folder(&config.data_dir)?;
         let etag_key = etag_key(&config.data_dir)?;
         let store = Store::open(&config.database).await?;
+        let records = Arc::new(Records::new(store.clone(), Vault::new(&config.secrets), config.cache.records));
+        let taken = records.take_in().await?;
         let metrics = Arc::new(Metrics::new());
         let recorder = Recorder::start(store, &config.events, &config.data_dir, metrics.clone())?;
         let pipeline = Pipeline::new(generation, config.cache.bytes, etag_key, config.limits.profile_bytes);
@@ -99,9 +105,11 @@ impl Server {
             acceptors.iter().flatten().cloned().collect(),
             metrics.clone(),
         );
+        reloader.set_groups(taken.groups.unwrap_or_default()).await;
         reloader.announce();
+        let (follower, following) = Follower::new();
 
-        let phones = Phones::new(pipeline, recorder.clone(), Folders::new(&config.folders));
+        let phones = Phones::new(pipeline, records.clone(), recorder.clone(), Folders::new(&config.folders));
         let bounds = Bounds::new(&config.limits);
         let (stop, stopping) = tokio_watch::channel(false);
         let mut listeners = JoinSet::new();
@@ -139,9 +147,19 @@ impl Server {
                 }
             });
         }
+        let mut stopping_to_follow = stopping.clone();
+        let groups = reloader.clone();
+        listeners.spawn(async move {
+            let follow = following.run(records, |layers| groups.set_groups(layers));
+            tokio::select! {
+                () = follow => {}
+                // An error means that the server is gone: a reason to stop as well.
+                _ = stopping_to_follow.wait_for(|stop| *stop) => {}
+            }
+        });
         let watching = config.watch.then(|| Watching::start(&config, reloader.clone())).transpose();
         let watching = watching.map_err(|error| StartError::Watch(error.to_string()))?;
-        Ok(Self { addresses, admin, reloader, recorder, stop, listeners, _watching: watching })
+        Ok(Self { addresses, admin, reloader, recorder, follower, stop, listeners, _watching: watching })
     }
 
     /// The phone listeners by name, and the address that each is bound to.
@@ -161,6 +179,11 @@ impl Server {
     /// Loads a new generation and the certificates, and puts them in force.
     pub fn reloader(&self) -> &Reloader {
         &self.reloader
+    }
+
+    /// Asks it to take in what has been changed in the database.
+    pub fn follower(&self) -> &Follower {
+        &self.follower
     }
 
     pub fn recorder(&self) -> &Recorder {

@@ -4,8 +4,8 @@ use sqlx::Row;
 use sqlx::any::AnyRow;
 use time::{Duration, OffsetDateTime};
 
-use super::events::{instant, milliseconds};
-use super::{Store, StoreError};
+use super::rows::{instant, milliseconds};
+use super::{AuditRow, Store, StoreError, audit};
 use crate::tokens::{Token, TokenDigest};
 
 const COLUMNS: &str = "digest, name, scope, bound_to, created, expires, last_used";
@@ -14,8 +14,15 @@ const COLUMNS: &str = "digest, name, scope, bound_to, created, expires, last_use
 const USE: Duration = Duration::MINUTE;
 
 impl Store {
-    /// Adds a token. False where another has its name; then nothing is changed.
-    pub async fn create_token(&self, token: &Token, digest: &TokenDigest) -> Result<bool, StoreError> {
+    /// Adds a token, and records that. False where another has its name; then nothing is changed.
+    pub async fn create_token(
+        &self,
+        token: &Token,
+        digest: &TokenDigest,
+        recorded: &AuditRow,
+    ) -> Result<bool, StoreError> {
+        let failed = |error| self.failed(error);
+        let mut transaction = self.begin_writing().await?;
         let sql = "INSERT INTO tokens (digest, name, scope, bound_to, created, expires) VALUES ($1, $2, $3, $4, $5, $6) \
                    ON CONFLICT DO NOTHING";
         let query = sqlx::query(sql)
@@ -25,8 +32,13 @@ impl Store {
             .bind(token.group.clone())
             .bind(milliseconds(token.created))
             .bind(token.expires.map(milliseconds));
-        let inserted = query.execute(&self.pool).await.map_err(|error| self.failed(error))?;
-        Ok(inserted.rows_affected() == 1)
+        let inserted = query.execute(&mut *transaction).await.map_err(failed)?;
+        if inserted.rows_affected() != 1 {
+            return Ok(false);
+        }
+        audit::insert(&mut transaction, self.backend, std::slice::from_ref(recorded)).await.map_err(failed)?;
+        transaction.commit().await.map_err(failed)?;
+        Ok(true)
     }
 
     /// The token with this digest, expired or not.
@@ -61,23 +73,32 @@ impl Store {
         rows.iter().map(|row| self.read_token(row).map(|(_, token)| token)).collect()
     }
 
-    /// Takes a token out. The token that it was; none where there is none of that name.
-    pub async fn revoke_token(&self, name: &str) -> Result<Option<Token>, StoreError> {
+    /// Takes a token out, and records that. The token that it was; none where there is none of that name.
+    pub async fn revoke_token(
+        &self,
+        name: &str,
+        recorded: impl FnOnce(&Token) -> AuditRow,
+    ) -> Result<Option<Token>, StoreError> {
+        let failed = |error| self.failed(error);
+        let mut transaction = self.begin_writing().await?;
         let sql = sqlx::AssertSqlSafe(format!("DELETE FROM tokens WHERE name = $1 RETURNING {COLUMNS}"));
-        let row = sqlx::query(sql).bind(name.to_owned()).fetch_optional(&self.pool).await;
-        let row = row.map_err(|error| self.failed(error))?;
-        row.map(|row| self.read_token(&row).map(|(_, token)| token)).transpose()
+        let row = sqlx::query(sql).bind(name.to_owned()).fetch_optional(&mut *transaction).await.map_err(failed)?;
+        let Some(row) = row else { return Ok(None) };
+        let (_, token) = self.read_token(&row)?;
+        audit::insert(&mut transaction, self.backend, &[recorded(&token)]).await.map_err(failed)?;
+        transaction.commit().await.map_err(failed)?;
+        Ok(Some(token))
     }
 
     fn read_token(&self, row: &AnyRow) -> Result<(String, Token), StoreError> {
-        token(row).map_err(|column| StoreError::Row { name: self.name.clone(), column })
+        self.read(token, row)
     }
 }
 
 fn token(row: &AnyRow) -> Result<(String, Token), &'static str> {
     let text = |index: usize, column| row.try_get::<String, _>(index).map_err(|_| column);
     let time = |index: usize, column: &'static str| {
-        row.try_get::<Option<i64>, _>(index).map_err(|_| column)?.map(instant).transpose().map_err(|_| column)
+        row.try_get::<Option<i64>, _>(index).map_err(|_| column)?.map(|at| instant(at).ok_or(column)).transpose()
     };
     let token = Token {
         name: text(1, "name")?,

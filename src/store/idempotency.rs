@@ -4,7 +4,7 @@
 use sqlx::Row;
 use time::{Duration, OffsetDateTime};
 
-use super::events::milliseconds;
+use super::rows::milliseconds;
 use super::{Store, StoreError};
 use crate::tokens::TokenDigest;
 

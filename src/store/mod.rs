@@ -3,25 +3,38 @@
 //! both, and not by macros, which know but one database at a time.
 
 mod access;
+mod audit;
+mod conditions;
+mod devices;
 mod error;
 mod events;
+mod fleet;
+mod groups;
 mod idempotency;
 mod outbox;
 mod postgres;
+mod rows;
 mod sqlite;
 
 use std::time::Duration;
 
-use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
+use sqlx::any::{AnyArguments, AnyConnectOptions, AnyPoolOptions, AnyRow};
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
-use sqlx::{AnyConnection, AnyPool, ConnectOptions, Connection, SqlSafeStr};
+use sqlx::query::Query;
+use sqlx::{Any, AnyConnection, AnyPool, ConnectOptions, Connection, SqlSafeStr, Transaction};
 
 use crate::config;
+use crate::model::Secret;
 
+pub use audit::{AuditFilter, AuditRow};
+pub use devices::{DeviceFilter, DeviceRow};
 pub use error::StoreError;
 pub use events::{EventFilter, EventGroup, GroupBy};
+pub use fleet::{Change, ChangeKind, DeviceWrite, FleetWrite, GroupWrite, WriteError};
+pub use groups::GroupRow;
 pub use idempotency::{Begun, Stored};
 pub use outbox::{Delivery, Message};
+pub use postgres::Notifications;
 
 /// How long a statement waits for a database that another connection has locked.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
@@ -32,6 +45,7 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// The schema, step by step. A step that was released is never changed: a new one is added at the end.
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "events", include_str!("migrations/0001_events.sql")),
+    (2, "fleet", include_str!("migrations/0002_fleet.sql")),
     (4, "access", include_str!("migrations/0004_access.sql")),
 ];
 
@@ -39,6 +53,9 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
 #[derive(Debug, Clone)]
 pub struct Store {
     pool: AnyPool,
+    backend: Backend,
+    /// Where to listen for notifications; none: the database has none to give.
+    listen: Option<Secret>,
     /// What messages call the database.
     name: String,
 }
@@ -66,6 +83,16 @@ impl Backend {
             Self::Sqlite => 4,
             // A server takes a hundred unless it is told otherwise, and there are several of us.
             Self::Postgres => 8,
+        }
+    }
+
+    /// Most rows that one statement inserts. Fewer cost a message to the connection's thread, or the server, each.
+    fn rows_at_a_time(self) -> usize {
+        match self {
+            // More are slower again: sqlx asks SQLite for every parameter by its name, and SQLite looks through all of
+            // them for it.
+            Self::Sqlite => 8,
+            Self::Postgres => 64,
         }
     }
 
@@ -158,7 +185,11 @@ impl Store {
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .after_connect(move |connection, _| Box::pin(backend.prepare(connection, access)))
             .connect_lazy_with(options);
-        Ok(Self { pool, name })
+        let listen = match database {
+            config::Database::Postgres(url) => Some(url.clone()),
+            config::Database::Sqlite(_) => None,
+        };
+        Ok(Self { pool, backend, listen, name })
     }
 
     /// Closes all connections, when what they are doing is done.
@@ -168,6 +199,28 @@ impl Store {
 
     fn failed(&self, error: sqlx::Error) -> StoreError {
         StoreError::of(&self.name, error)
+    }
+
+    /// Begins a transaction that will write: it waits here for others that do, and not in its middle.
+    async fn begin_writing(&self) -> Result<Transaction<'static, Any>, StoreError> {
+        let begin = match self.backend {
+            Backend::Sqlite => "BEGIN IMMEDIATE",
+            Backend::Postgres => "BEGIN",
+        };
+        self.pool.begin_with(begin).await.map_err(|error| self.failed(error))
+    }
+
+    fn read<T>(&self, read: impl Fn(&AnyRow) -> Result<T, &'static str>, row: &AnyRow) -> Result<T, StoreError> {
+        read(row).map_err(|column| StoreError::Row { name: self.name.clone(), column })
+    }
+
+    async fn fetch<T>(
+        &self,
+        query: Query<'_, Any, AnyArguments>,
+        read: impl Fn(&AnyRow) -> Result<T, &'static str>,
+    ) -> Result<Vec<T>, StoreError> {
+        let rows = query.fetch_all(&self.pool).await.map_err(|error| self.failed(error))?;
+        rows.iter().map(|row| self.read(&read, row)).collect()
     }
 }
 

@@ -3,7 +3,7 @@
 use sqlx::{AssertSqlSafe, Row};
 use time::OffsetDateTime;
 
-use super::events::{instant, milliseconds};
+use super::rows::{instant, milliseconds};
 use super::{Store, StoreError};
 
 /// Messages that one statement inserts.
@@ -31,7 +31,7 @@ impl Store {
     /// Lays messages out for a webhook. Those that are there already stay as they are.
     pub async fn lay_out(&self, webhook: &str, messages: &[Message]) -> Result<u64, StoreError> {
         let failed = |error| self.failed(error);
-        let mut transaction = self.pool.begin().await.map_err(failed)?;
+        let mut transaction = self.begin_writing().await?;
         let mut laid_out = 0;
         for messages in messages.chunks(ROWS) {
             laid_out += insert(&mut transaction, webhook, messages).await.map_err(failed)?;
@@ -50,7 +50,7 @@ impl Store {
         revision: i64,
     ) -> Result<bool, StoreError> {
         let failed = |error| self.failed(error);
-        let mut transaction = self.pool.begin().await.map_err(failed)?;
+        let mut transaction = self.begin_writing().await?;
         let sql = "UPDATE webhook_positions SET revision = $1 WHERE webhook = $2 AND revision = $3";
         let moved = sqlx::query(sql).bind(revision).bind(webhook.to_owned()).bind(from);
         if moved.execute(&mut *transaction).await.map_err(failed)?.rows_affected() != 1 {
@@ -101,7 +101,7 @@ impl Store {
         for row in &rows {
             let failed = |error| self.failed(error);
             let created = instant(row.try_get(2).map_err(failed)?)
-                .map_err(|_| StoreError::Row { name: self.name.clone(), column: "created" })?;
+                .ok_or_else(|| StoreError::Row { name: self.name.clone(), column: "created" })?;
             let message =
                 Message { id: row.try_get(0).map_err(failed)?, body: row.try_get(1).map_err(failed)?, created };
             let tries = u32::try_from(row.try_get::<i64, _>(3).map_err(failed)?).unwrap_or(u32::MAX);
@@ -128,7 +128,7 @@ impl Store {
     pub async fn next_due(&self, webhook: &str) -> Result<Option<OffsetDateTime>, StoreError> {
         let sql = "SELECT MIN(due) FROM webhook_outbox WHERE webhook = $1";
         let due = sqlx::query_scalar::<_, Option<i64>>(sql).bind(webhook.to_owned()).fetch_one(&self.pool).await;
-        Ok(due.map_err(|error| self.failed(error))?.and_then(|due| instant(due).ok()))
+        Ok(due.map_err(|error| self.failed(error))?.and_then(instant))
     }
 
     /// Takes out messages made before `before`, whatever webhook they are for: those of a webhook that no node has in its

@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use time::OffsetDateTime;
 
+use crate::events::rfc3339;
 use crate::model::Secret;
 
 pub use brake::Brake;
@@ -154,6 +155,14 @@ pub struct Token {
 }
 
 impl Token {
+    /// What the audit tells of it.
+    pub fn as_json(&self) -> serde_json::Value {
+        serde_json::json!({
+            "scope": self.scope.as_str(), "group": self.group, "created": rfc3339(self.created),
+            "expires": self.expires.map(rfc3339),
+        })
+    }
+
     pub fn is_expired(&self, now: OffsetDateTime) -> bool {
         self.expires.is_some_and(|expires| expires <= now)
     }

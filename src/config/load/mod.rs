@@ -139,9 +139,10 @@ fn read_database(table: Table<'_>, data_dir: Option<&Path>) -> Option<Database> 
 }
 
 fn read_secrets(table: Table<'_>) -> Secrets {
-    let master_key = secret::master_key(&table, "master_key");
+    let (master_key, key_file) = secret::master_key(&table, "master_key");
+    let read_keys = secret::read_keys(&table, "read_keys");
     table.finish();
-    Secrets { master_key }
+    Secrets { master_key, key_file, read_keys }
 }
 
 fn read_limits(table: Table<'_>) -> Option<Limits> {
@@ -161,9 +162,9 @@ fn read_limits(table: Table<'_>) -> Option<Limits> {
 }
 
 fn read_cache(table: Table<'_>) -> Option<Cache> {
-    let bytes = table.size("size");
+    let (bytes, records) = (table.size("size"), table.size("records"));
     table.finish();
-    Some(Cache { bytes: bytes? })
+    Some(Cache { bytes: bytes?, records: records? })
 }
 
 fn read_events(table: Table<'_>) -> Option<Events> {

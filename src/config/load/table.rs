@@ -131,6 +131,11 @@ impl<'d> Table<'d> {
         self.reader.as_ref().and_then(|reader| reader.table(name))
     }
 
+    /// The tables in a list of that name, which is the value of a key; what else the list holds is passed over.
+    pub fn inline_tables(&self, name: &str) -> Vec<Reader<'d>> {
+        self.reader.as_ref().map(|reader| reader.tables_in(name)).unwrap_or_default()
+    }
+
     fn dotted(&self, name: &str) -> String {
         match &self.reader {
             Some(reader) => reader.dotted(name),
