@@ -8,6 +8,7 @@
 )]
 
 mod access;
+mod api;
 mod attacks;
 mod cert;
 mod check_formats;

@@ -12,8 +12,8 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::{DeserializeOwned, DeserializeSeed, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 use utoipa::PartialSchema;
-use utoipa::openapi::schema::Schema;
 use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::Schema;
 
 use super::Api;
 use super::problem::{Kind, Mistake, Problem};
@@ -58,7 +58,8 @@ pub async fn collect(body: HttpBody, limit: usize) -> Result<Bytes, Problem> {
 pub fn read<T: DeserializeOwned + PartialSchema>(bytes: &[u8]) -> Result<T, Problem> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = Strict.deserialize(&mut deserializer).and_then(|value| deserializer.end().map(|()| value));
-    let value = value.map_err(|error| Problem::new(Kind::Malformed, format!("the body is no JSON that can be read: {error}")))?;
+    let value = value
+        .map_err(|error| Problem::new(Kind::Malformed, format!("the body is no JSON that can be read: {error}")))?;
     let Value::Object(fields) = &value else {
         return Err(Problem::of(Kind::Malformed, vec![Mistake::at("", "must be an object")]));
     };
@@ -178,7 +179,12 @@ mod tests {
         assert_eq!(problem.kind, Kind::Malformed);
         let document = format!("{problem:?}");
         let errors = problem.errors.iter().map(|error| {
-            format!("{} {} {}", error.pointer.as_deref().unwrap_or("-"), error.message, error.help.as_deref().unwrap_or(""))
+            format!(
+                "{} {} {}",
+                error.pointer.as_deref().unwrap_or("-"),
+                error.message,
+                error.help.as_deref().unwrap_or("")
+            )
         });
         (document, errors.collect())
     }

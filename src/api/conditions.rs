@@ -34,7 +34,8 @@ impl FromRequestParts<Api> for Conditions {
 
     async fn from_request_parts(parts: &mut Parts, _: &Api) -> Result<Self, Problem> {
         let text = |name: HeaderName| {
-            let values: Vec<_> = parts.headers.get_all(name).iter().map(|value| value.to_str().unwrap_or("?")).collect();
+            let values: Vec<_> =
+                parts.headers.get_all(name).iter().map(|value| value.to_str().unwrap_or("?")).collect();
             (!values.is_empty()).then(|| values.join(","))
         };
         Self::read(text(IF_MATCH).as_deref(), text(IF_NONE_MATCH).as_deref())
@@ -79,7 +80,9 @@ impl Conditions {
     pub fn check(&self, current: Option<i64>) -> Result<(), Problem> {
         let stale = |detail: String| Err(Problem::new(Kind::Stale, detail));
         match (current, &self.if_match) {
-            (Some(_), _) if self.create_only => stale("it is there already, and If-None-Match: * would only create it".to_owned()),
+            (Some(_), _) if self.create_only => {
+                stale("it is there already, and If-None-Match: * would only create it".to_owned())
+            }
             (None, Some(_)) => stale("it isn't there (any more), and If-Match expects it".to_owned()),
             (Some(revision), Some(Wanted::Revisions(wanted))) if !wanted.contains(&revision) => {
                 stale(format!("it has been changed since; read it again: its ETag is now {}", etag(revision)))

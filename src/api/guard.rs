@@ -97,7 +97,10 @@ async fn finish(request: Request, next: Next) -> Response {
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'; sandbox"));
+    headers.insert(
+        CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'; sandbox"),
+    );
     response
 }
 
@@ -109,7 +112,8 @@ fn not_acceptable() -> Response {
 
 /// Whether an `Accept` header lets a type through: RFC 9110, 12.5.1. Preferences don't matter where there is one form.
 fn accepts(headers: &HeaderMap, own: &str) -> bool {
-    let mut ranges = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).flat_map(|text| text.split(','));
+    let mut ranges =
+        headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).flat_map(|text| text.split(','));
     let kind = own.split('/').next().unwrap_or_default();
     let mut any = false;
     let fits = ranges.any(|range| {

@@ -2,6 +2,7 @@
 //! changes; the server hands that in. Who asks, and whether they may, is decided in `guard` before any of it is reached; what
 //! a caller may see of the fleet, in `reach`.
 
+mod audit;
 mod body;
 mod conditions;
 mod event_groups;
@@ -18,7 +19,6 @@ mod query;
 mod reach;
 mod reload;
 mod settings;
-mod views;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -29,6 +29,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::document::Problems;
+use crate::records::Records;
 use crate::resync::Pipeline;
 use crate::store::Store;
 use crate::tokens::Brake;
@@ -49,6 +50,7 @@ pub type Reload = Box<dyn Fn() -> Reloading + Send + Sync>;
 pub struct Parts {
     pub pipeline: Arc<Pipeline>,
     pub store: Store,
+    pub records: Arc<Records>,
     pub reload: Reload,
     /// The largest body of a request, in bytes.
     pub body_bytes: usize,
@@ -76,6 +78,10 @@ impl Api {
 
     fn store(&self) -> &Store {
         &self.0.parts.store
+    }
+
+    fn records(&self) -> &Records {
+        &self.0.parts.records
     }
 
     fn brake(&self) -> &Brake {
@@ -124,6 +130,7 @@ fn resources() -> OpenApiRouter<Api> {
         .routes(routes!(files::get_file))
         .routes(routes!(events::list_events))
         .routes(routes!(event_groups::list_event_groups))
+        .routes(routes!(audit::list_audit))
 }
 
 /// The API, and everything else on the admin listener that takes a token: whatever there is not, too.

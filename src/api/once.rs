@@ -18,8 +18,10 @@ use super::problem::{Kind, Mistake, Problem};
 use crate::store::{Begun, Stored};
 use crate::tokens::Caller;
 
-/// The header.
-pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
+/// The header, as documents write it.
+pub const HEADER: &str = "Idempotency-Key";
+
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
 /// Stands in an answer that is given again.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
@@ -63,10 +65,16 @@ async fn answer(api: &Api, request: Request, next: Next) -> Result<Response, Pro
                 .header(axum::http::header::RETRY_AFTER, "1"));
         }
         Begun::Other => {
-            return Err(Problem::new(Kind::KeyReused, "this Idempotency-Key was sent with another request; take a new one"));
+            return Err(Problem::new(
+                Kind::KeyReused,
+                "this Idempotency-Key was sent with another request; take a new one",
+            ));
         }
         Begun::TooMany => {
-            return Err(Problem::too_many("this token has sent as many Idempotency-Keys in a day as are remembered", 3_600));
+            return Err(Problem::too_many(
+                "this token has sent as many Idempotency-Keys in a day as are remembered",
+                3_600,
+            ));
         }
     }
     let response = next.run(Request::from_parts(parts, Body::from(body))).await;
@@ -76,7 +84,10 @@ async fn answer(api: &Api, request: Request, next: Next) -> Result<Response, Pro
     let secretive = parts.extensions.get::<Secretive>().is_some();
     let stored = parts.status.is_success().then(|| Stored {
         status: if secretive { StatusCode::CONFLICT.as_u16() } else { parts.status.as_u16() },
-        headers: KEPT.iter().filter_map(|name| Some((name.to_string(), parts.headers.get(name)?.to_str().ok()?.to_owned()))).collect(),
+        headers: KEPT
+            .iter()
+            .filter_map(|name| Some((name.to_string(), parts.headers.get(name)?.to_str().ok()?.to_owned())))
+            .collect(),
         body: if secretive { String::new() } else { String::from_utf8_lossy(&body).into_owned() },
     });
     if let Err(error) = api.store().end_request(&token, &name, stored.as_ref()).await {
@@ -89,9 +100,7 @@ async fn answer(api: &Api, request: Request, next: Next) -> Result<Response, Pro
 fn key(headers: &HeaderMap) -> Result<String, Problem> {
     let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
     let text = values.next().and_then(|value| value.to_str().ok()).filter(|_| values.next().is_none());
-    let fits = |text: &&str| {
-        (1..=KEY_LENGTH).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
-    };
+    let fits = |text: &&str| (1..=KEY_LENGTH).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
     text.filter(fits).map(str::to_owned).ok_or_else(|| {
         let message = format!("has to be one text of 1 to {KEY_LENGTH} visible ASCII characters");
         Problem::of(Kind::Malformed, vec![Mistake::of_key("Idempotency-Key", message)])
@@ -103,7 +112,8 @@ fn key(headers: &HeaderMap) -> Result<String, Problem> {
 fn digest(caller: &Caller, method: &Method, target: &str, headers: &HeaderMap, body: &[u8]) -> String {
     // HMAC takes a key of any length.
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(caller.bearer.expose()) else { return String::new() };
-    let conditions = [IF_MATCH, IF_NONE_MATCH].map(|name| headers.get(name).map(HeaderValue::as_bytes).unwrap_or_default());
+    let conditions =
+        [IF_MATCH, IF_NONE_MATCH].map(|name| headers.get(name).map(HeaderValue::as_bytes).unwrap_or_default());
     for part in [method.as_str().as_bytes(), target.as_bytes(), conditions[0], conditions[1], body] {
         mac.update(&u64::try_from(part.len()).unwrap_or_default().to_be_bytes());
         mac.update(part);
@@ -113,7 +123,10 @@ fn digest(caller: &Caller, method: &Method, target: &str, headers: &HeaderMap, b
 
 fn replay(stored: Stored) -> Result<Response, Problem> {
     if stored.status == StatusCode::CONFLICT.as_u16() {
-        return Err(Problem::new(Kind::Conflict, "this was done already, and its answer, which held a secret, was not kept"));
+        return Err(Problem::new(
+            Kind::Conflict,
+            "this was done already, and its answer, which held a secret, was not kept",
+        ));
     }
     let mut response = Response::new(Body::from(stored.body));
     *response.status_mut() = StatusCode::from_u16(stored.status).unwrap_or(StatusCode::OK);

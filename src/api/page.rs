@@ -66,8 +66,9 @@ impl List {
             (self.sum(position) == sum).then(|| position.to_owned())
         });
         opened.ok_or_else(|| {
-            let mistake = Mistake::of_key("cursor", "is none that this list gave out")
-                .help("take `next` of the page before as it is, and leave the other parameters as they were".to_owned());
+            let mistake = Mistake::of_key("cursor", "is none that this list gave out").help(
+                "take `next` of the page before as it is, and leave the other parameters as they were".to_owned(),
+            );
             Problem::of(Kind::Malformed, vec![mistake])
         })
     }

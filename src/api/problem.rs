@@ -88,9 +88,7 @@ impl Kind {
             Self::Forbidden => ("forbidden", StatusCode::FORBIDDEN, "The token may not do this"),
             Self::NotFound => ("not-found", StatusCode::NOT_FOUND, "There is no such thing"),
             Self::Method => ("method", StatusCode::METHOD_NOT_ALLOWED, "This can't be done with it"),
-            Self::NotAcceptable => {
-                ("not-acceptable", StatusCode::NOT_ACCEPTABLE, "It can't be had in that form")
-            }
+            Self::NotAcceptable => ("not-acceptable", StatusCode::NOT_ACCEPTABLE, "It can't be had in that form"),
             Self::SlowBody => ("slow-body", StatusCode::REQUEST_TIMEOUT, "The body did not come in time"),
             Self::Conflict => ("conflict", StatusCode::CONFLICT, "It is in the way of something else"),
             Self::InFlight => ("in-flight", StatusCode::CONFLICT, "The same request is being answered"),
@@ -116,7 +114,7 @@ impl Kind {
 pub struct Problem {
     pub kind: Kind,
     detail: String,
-    errors: Vec<Mistake>,
+    pub(super) errors: Vec<Mistake>,
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
@@ -215,10 +213,8 @@ impl Problem {
     }
 
     pub fn wrong_token() -> Self {
-        Self::new(Kind::WrongToken, "this token is not one that holds").header(
-            WWW_AUTHENTICATE,
-            "Bearer realm=\"resyncd\", error=\"invalid_token\"",
-        )
+        Self::new(Kind::WrongToken, "this token is not one that holds")
+            .header(WWW_AUTHENTICATE, "Bearer realm=\"resyncd\", error=\"invalid_token\"")
     }
 
     /// To be tried again after so many seconds.

@@ -55,8 +55,8 @@ fn read<T: DeserializeOwned + IntoParams>(query: &str) -> Result<T, Problem> {
 
 /// A parameter's text as something else; what that says of a wrong one is the mistake.
 pub fn parse<T: FromStr<Err: std::fmt::Display>>(name: &str, text: Option<&str>) -> Result<Option<T>, Problem> {
-    let parsed = text.map(str::parse).transpose();
-    parsed.map_err(|error| Problem::of(Kind::Malformed, vec![Mistake::of_key(name, error.to_string())]))
+    let parsed = text.map(str::parse::<T>).transpose();
+    parsed.map_err(|error: T::Err| Problem::of(Kind::Malformed, vec![Mistake::of_key(name, error.to_string())]))
 }
 
 #[cfg(test)]
