@@ -19,6 +19,7 @@ use crate::api::{self, Api};
 use crate::config::{Config, Limits};
 use crate::document::{Problem, Problems};
 use crate::events::{Flushed, Metrics, Recorder, RecorderError};
+use crate::fleet::{Fleet, FleetError};
 use crate::http::{Admin, Folders, Phones};
 use crate::model::Secret;
 use crate::records::{Follower, Records};
@@ -53,6 +54,8 @@ pub enum StartError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Recorder(#[from] RecorderError),
+    #[error(transparent)]
+    Fleet(#[from] FleetError),
     #[error("{listener}: {error}")]
     Bind { listener: String, error: BindError },
     #[error("{path} can't be made or read: {why}")]
@@ -110,6 +113,7 @@ impl Server {
         reloader.set_groups(taken.groups.unwrap_or_default()).await;
         reloader.announce();
         let (follower, following) = Follower::new();
+        let fleet = Fleet::of_server(config.clone(), &records, reloader.pipeline().clone(), follower.clone())?;
 
         let phones = Phones::new(pipeline, records.clone(), recorder.clone(), Folders::new(&config.folders));
         let bounds = Bounds::new(&config.limits);
@@ -142,6 +146,7 @@ impl Server {
                 pipeline: reloader.pipeline().clone(),
                 store: records.store().clone(),
                 records: records.clone(),
+                fleet: fleet.clone(),
                 reload: Box::new(move || {
                     let reloader = to_reload.clone();
                     Box::pin(async move { reloader.reload().await })
