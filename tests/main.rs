@@ -34,3 +34,4 @@ mod support;
 mod swarm;
 mod tls;
 mod values;
+mod vault;

@@ -30,6 +30,8 @@ macro_rules! on_each_database {
     };
 }
 
+pub(crate) use on_each_database;
+
 on_each_database! {
     events_come_back_as_they_went_in
     the_same_events_again_change_nothing

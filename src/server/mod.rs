@@ -23,6 +23,7 @@ use crate::model::Secret;
 use crate::resync::{Generation, Pipeline};
 use crate::store::{Store, StoreError};
 use crate::tls::{Acceptor, BindError, Bounds, Listening, bind, serve};
+use crate::vault::{self, UnlockError};
 
 pub use first_start::{FirstStart, first_start};
 pub use reload::Reloader;
@@ -48,6 +49,8 @@ pub enum StartError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
+    Unlock(#[from] UnlockError),
+    #[error(transparent)]
     Recorder(#[from] RecorderError),
     #[error("{listener}: {error}")]
     Bind { listener: String, error: BindError },
@@ -63,7 +66,8 @@ impl Server {
         let config = Arc::new(config);
         let mut problems = Problems::default();
         // Named in the configuration, but not to be had: checks run without it, a server must not.
-        problems.extend(config.secrets.master_key.clone().err());
+        let is_made = vault::key_file_to_make(&config).is_some();
+        problems.extend(config.secrets.master_key.clone().err().filter(|_| !is_made));
         problems.extend(config.secrets.read_keys.iter().filter_map(|key| key.clone().err()));
         let generation = Generation::load(&config.templates, &config.profiles, 1).unwrap_or_else(|found| {
             problems.extend(found);
@@ -90,6 +94,10 @@ impl Server {
         make_folder(&config.data_dir)?;
         let etag_key = etag_key(&config.data_dir)?;
         let store = Store::open(&config.database).await?;
+        let vault::Unlocked { made, .. } = vault::unlock(&config, &store).await?;
+        if let Some(made) = made {
+            tracing::warn!("made the master key {}: keep a copy of it apart from the database", made.display());
+        }
         let metrics = Arc::new(Metrics::new());
         let recorder = Recorder::start(store, &config.events, &config.data_dir, metrics.clone())?;
         let pipeline = Pipeline::new(generation, config.cache.bytes, etag_key, config.limits.profile_bytes);

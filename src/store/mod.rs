@@ -4,6 +4,7 @@
 
 mod error;
 mod events;
+mod keys;
 mod postgres;
 mod sqlite;
 
@@ -11,12 +12,13 @@ use std::time::Duration;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
-use sqlx::{AnyConnection, AnyPool, ConnectOptions, Connection, SqlSafeStr};
+use sqlx::{Any, AnyConnection, AnyPool, ConnectOptions, Connection, SqlSafeStr, Transaction};
 
 use crate::config;
 
 pub use error::StoreError;
 pub use events::{EventFilter, EventGroup, GroupBy};
+pub use keys::{KeyRow, SealedRow, SealedTable};
 
 /// How long a statement waits for a database that another connection has locked.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
@@ -25,12 +27,14 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The schema, step by step. A step that was released is never changed: a new one is added at the end.
-const MIGRATIONS: &[(i64, &str, &str)] = &[(1, "events", include_str!("migrations/0001_events.sql"))];
+const MIGRATIONS: &[(i64, &str, &str)] =
+    &[(1, "events", include_str!("migrations/0001_events.sql")), (5, "keys", include_str!("migrations/0005_keys.sql"))];
 
 /// The database, open. Clones share its connections.
 #[derive(Debug, Clone)]
 pub struct Store {
     pool: AnyPool,
+    backend: Backend,
     /// What messages call the database.
     name: String,
 }
@@ -58,6 +62,15 @@ impl Backend {
             Self::Sqlite => 4,
             // A server takes a hundred unless it is told otherwise, and there are several of us.
             Self::Postgres => 8,
+        }
+    }
+
+    /// Begins a transaction that will write.
+    fn begin(self) -> &'static str {
+        match self {
+            // Else two that look first and then write would be in each other's way.
+            Self::Sqlite => "BEGIN IMMEDIATE",
+            Self::Postgres => "BEGIN",
         }
     }
 
@@ -150,12 +163,27 @@ impl Store {
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .after_connect(move |connection, _| Box::pin(backend.prepare(connection, access)))
             .connect_lazy_with(options);
-        Ok(Self { pool, name })
+        Ok(Self { pool, backend, name })
     }
 
     /// Closes all connections, when what they are doing is done.
     pub async fn close(&self) {
         self.pool.close().await;
+    }
+
+    /// What messages call the database: its file, or its name and server. Never with a password.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// A transaction that only one program at a time has, for what has to be looked at and then done.
+    async fn begin_alone(&self) -> Result<Transaction<'_, Any>, StoreError> {
+        let backend = self.backend;
+        let mut transaction = self.pool.begin_with(backend.begin()).await.map_err(|error| self.failed(error))?;
+        if backend == Backend::Postgres {
+            postgres::lock_schema(&mut transaction).await.map_err(|error| self.failed(error))?;
+        }
+        Ok(transaction)
     }
 
     fn failed(&self, error: sqlx::Error) -> StoreError {
@@ -167,11 +195,7 @@ impl Store {
 async fn migrate(connection: &mut AnyConnection, backend: Backend, name: &str) -> Result<(), StoreError> {
     let failed = |error| StoreError::of(name, error);
     // Others that start wait until this is committed; the migrator's own lock would let them in before.
-    let begin = match backend {
-        Backend::Sqlite => "BEGIN IMMEDIATE",
-        Backend::Postgres => "BEGIN",
-    };
-    let mut transaction = connection.begin_with(begin).await.map_err(failed)?;
+    let mut transaction = connection.begin_with(backend.begin()).await.map_err(failed)?;
     if backend == Backend::Postgres {
         postgres::lock_schema(&mut transaction).await.map_err(failed)?;
     }
