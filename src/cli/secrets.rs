@@ -1,6 +1,5 @@
 //! `resyncd secrets`: the secrets that the database holds.
 
-
 use clap::Subcommand;
 
 use super::{Ending, Failure, output};

@@ -27,7 +27,7 @@ impl Scratch {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("resyncd.db");
         let url = format!("sqlite:{}", path.display());
-        Self { database: Database::Sqlite(path), url, _folder: Some(folder), _server: None }
+        Self { database: Database::sqlite(path), url, _folder: Some(folder), _server: None }
     }
 
     /// None where no server can be started and none is named; that is said.
@@ -47,7 +47,7 @@ impl Scratch {
         let (start, query) = base.split_once('?').unwrap_or((&base, ""));
         let server_url = start.rsplit_once('/').map_or(start, |(server, _)| server);
         let url = format!("{server_url}/{name}?{query}");
-        Some(Self { database: Database::Postgres(Secret::new(url.as_str())), url, _folder: None, _server: server })
+        Some(Self { database: Database::postgres(Secret::new(url.as_str())), url, _folder: None, _server: server })
     }
 }
 
