@@ -16,6 +16,7 @@ pub mod model;
 pub mod packs;
 pub mod phone;
 pub mod preview;
+pub mod records;
 pub mod render;
 pub mod resync;
 pub mod revision;

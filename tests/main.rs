@@ -24,6 +24,7 @@ mod phone_cisco;
 mod phone_network;
 mod phone_others;
 mod phones;
+mod postgres;
 mod preview;
 mod problems;
 mod refused;

@@ -45,18 +45,6 @@ fn config(secrets: Secrets) -> Config {
     Config { secrets, ..config }
 }
 
-/// The database, with the tables that secrets stand in.
-async fn opened(scratch: &Scratch) -> Store {
-    let store = Store::open(&scratch.database).await.unwrap();
-    sql(
-        scratch,
-        "CREATE TABLE IF NOT EXISTS devices (mac TEXT PRIMARY KEY, settings TEXT NOT NULL, revision BIGINT NOT NULL); \
-         CREATE TABLE IF NOT EXISTS groups (name TEXT PRIMARY KEY, settings TEXT NOT NULL, revision BIGINT NOT NULL)",
-    )
-    .await;
-    store
-}
-
 async fn sql(scratch: &Scratch, statements: &str) {
     let mut connection = AnyConnection::connect(&scratch.url).await.unwrap();
     sqlx::raw_sql(AssertSqlSafe(statements.to_owned())).execute(&mut connection).await.unwrap();
@@ -64,10 +52,16 @@ async fn sql(scratch: &Scratch, statements: &str) {
 }
 
 async fn put(scratch: &Scratch, table: SealedTable, key: &str, settings: &str) {
-    let table = if table == SealedTable::Devices { "devices" } else { "groups" };
     let mut connection = AnyConnection::connect(&scratch.url).await.unwrap();
-    let insert = format!("INSERT INTO {table} VALUES ($1, $2, 7)");
-    sqlx::query(AssertSqlSafe(insert)).bind(key).bind(settings).execute(&mut connection).await.unwrap();
+    let insert = match table {
+        SealedTable::Devices => {
+            "INSERT INTO devices (mac, settings, search, revision, created, changed) VALUES ($1, $2, '', 7, 0, 0)"
+        }
+        SealedTable::Groups => {
+            "INSERT INTO groups (name, settings, revision, created, changed) VALUES ($1, $2, 7, 0, 0)"
+        }
+    };
+    sqlx::query(insert).bind(key).bind(settings).execute(&mut connection).await.unwrap();
     connection.close().await.unwrap();
 }
 
@@ -199,7 +193,7 @@ fn tree(vault: &Vault, place: &str) -> String {
 }
 
 async fn everything_is_sealed_anew(scratch: &Scratch) {
-    let store = opened(scratch).await;
+    let store = Store::open(&scratch.database).await.unwrap();
     let old = vault(1, &[]);
     unlock(&config(secrets(Some(1), &[])), &store).await.unwrap();
     for number in 0..450 {
@@ -241,7 +235,7 @@ async fn everything_is_sealed_anew(scratch: &Scratch) {
 }
 
 async fn what_changes_meanwhile_is_not_lost(scratch: &Scratch) {
-    let store = opened(scratch).await;
+    let store = Store::open(&scratch.database).await.unwrap();
     let (old, new) = (vault(1, &[]), vault(2, &[1]));
     for number in 0..300 {
         let mac = device(number);
@@ -274,7 +268,7 @@ async fn what_changes_meanwhile_is_not_lost(scratch: &Scratch) {
 }
 
 async fn a_key_that_is_missing_changes_nothing(scratch: &Scratch) {
-    let store = opened(scratch).await;
+    let store = Store::open(&scratch.database).await.unwrap();
     let (known, unknown) = (vault(1, &[]), vault(3, &[]));
     put(scratch, SealedTable::Devices, &device(0), &tree(&known, &format!("device/{}", device(0)))).await;
     put(scratch, SealedTable::Devices, &device(1), &tree(&unknown, &format!("device/{}", device(1)))).await;
@@ -289,7 +283,7 @@ async fn a_key_that_is_missing_changes_nothing(scratch: &Scratch) {
 }
 
 async fn what_does_not_open_is_named_and_left(scratch: &Scratch) {
-    let store = opened(scratch).await;
+    let store = Store::open(&scratch.database).await.unwrap();
     let old = vault(1, &[]);
     unlock(&config(secrets(Some(1), &[])), &store).await.unwrap();
     // A row that was copied over another's.
@@ -332,7 +326,7 @@ fn the_command_says_what_it_did_and_which_key_may_go() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let old = vault(1, &[]);
     runtime.block_on(async {
-        let store = opened(&scratch).await;
+        let store = Store::open(&scratch.database).await.unwrap();
         unlock(&config(self::secrets(Some(1), &[])), &store).await.unwrap();
         put(&scratch, SealedTable::Devices, &device(0), &tree(&old, &format!("device/{}", device(0)))).await;
         store.close().await;

@@ -184,6 +184,8 @@ pub struct Limits {
 pub struct Cache {
     /// Bytes of delivered profiles kept in memory; 0 switches the cache off.
     pub bytes: u64,
+    /// Bytes of records of the database kept in memory.
+    pub records: u64,
 }
 
 #[derive(Debug, Clone)]

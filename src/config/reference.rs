@@ -307,8 +307,16 @@ pub static LIMITS: Table = Table {
 pub static CACHE: Table = Table {
     name: "cache",
     heading: "[cache]",
-    about: "Profiles that are ready to be sent again.",
-    keys: &[key("size", Size(0, 64 * GIB), Value("64 MiB"), "Memory for delivered profiles; `0 B`: no cache.")],
+    about: "What is kept in memory.",
+    keys: &[
+        key("size", Size(0, 64 * GIB), Value("64 MiB"), "Memory for delivered profiles; `0 B`: no cache."),
+        key(
+            "records",
+            Size(MIB, 64 * GIB),
+            Value("128 MiB"),
+            "Memory for devices' records from the database. Their phones are served even while the database does not answer.",
+        ),
+    ],
 };
 
 pub static EVENTS: Table = Table {

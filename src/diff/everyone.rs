@@ -107,7 +107,7 @@ impl Comparing<'_> {
         let plain = side.generation.settings_for_anyone(pack, model);
         let of_model = model.and_then(|model| side.generation.profiles.models.get(&ModelId { pack, model }));
         let layers = side.generation.packs.get(pack).map(|pack| &pack.defaults);
-        let layers = layers.into_iter().chain(&side.generation.profiles.defaults).chain(of_model).collect();
+        let layers = layers.into_iter().chain(side.generation.profiles.defaults.as_deref()).chain(of_model).collect();
         Settings { side, sealed: self.sealer.seal(plain.clone(), side), plain, layers, own: None }
     }
 

@@ -50,8 +50,8 @@ pub fn write(entry: &Entry) {
     match (entry.outcome, entry.kind) {
         (Outcome::Served | Outcome::NotModified | Outcome::Refused(Refusal::NoFile), _)
         | (Outcome::Aborted, Kind::Connection) => at!(INFO),
+        (Outcome::Failed | Outcome::Refused(Refusal::BrokenRecord), _) => at!(ERROR),
         (Outcome::Refused(_) | Outcome::Aborted, _) => at!(WARN),
-        (Outcome::Failed, _) => at!(ERROR),
     }
 }
 

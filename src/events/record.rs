@@ -98,6 +98,8 @@ pub enum Refusal {
     /// A valid certificate of another phone.
     WrongCertificate,
     /// The static file is not there.
+    BrokenRecord,
+    DatabaseAway,
     NoFile,
     /// The request itself is malformed.
     BadRequest,
@@ -119,4 +121,5 @@ pub enum Flag {
     CertificateDates,
     /// The client certificate is not made for client authentication, and the listener allows that.
     CertificatePurpose,
+    DatabaseAway,
 }

@@ -78,6 +78,8 @@ words! { Refusal, "refusal",
     NotForModel "not-for-model" "The device's pack has no such file, or not for its model."
     NoProof "no-proof" "None of the device's access rules held."
     WrongCertificate "wrong-certificate" "The client certificate is valid, and another phone's."
+    BrokenRecord "broken-record" "The device's record names a model or group that is not there any more, or holds what can't be read."
+    DatabaseAway "database-away" "The device's record is not known here, and the database does not answer; the phone was told to come back."
     NoFile "no-file" "The folder holds no such file."
     BadRequest "bad-request" "The request is malformed."
     Overload "overload" "Too much was asked for at a time."
@@ -89,6 +91,7 @@ words! { Flag, "flag",
     MacDiffers "mac-differs" "The User-Agent or certificate names another MAC than the one asked for."
     SerialDiffers "serial-differs" "The User-Agent or certificate names another serial number than the device's record."
     CertificateDates "certificate-dates" "The client certificate is expired or not yet valid; the listener allows that."
+    DatabaseAway "database-away" "The database did not answer; the device's record was known here, or it has none."
     CertificatePurpose "certificate-purpose" "The client certificate is not made for clients; the listener allows that."
 }
 

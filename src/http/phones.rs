@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use axum::body::Body;
 use http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderName, IF_NONE_MATCH, USER_AGENT,
+    ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderName, IF_NONE_MATCH, RETRY_AFTER,
+    USER_AGENT,
 };
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use hyper::body::Incoming;
@@ -13,6 +14,7 @@ use time::OffsetDateTime;
 
 use super::folders::{Folders, counted};
 use crate::events::{Event, Kind, Outcome, Recorder, Refusal, cut};
+use crate::records::Records;
 use crate::resync::{Answer, Connection, Pipeline, Request, path_of};
 use crate::tls::{ConnectionError, ConnectionFailure, HandshakeError};
 
@@ -20,13 +22,14 @@ use crate::tls::{ConnectionError, ConnectionFailure, HandshakeError};
 #[derive(Debug, Clone)]
 pub struct Phones {
     pipeline: Arc<Pipeline>,
+    records: Arc<Records>,
     recorder: Recorder,
     folders: Arc<Folders>,
 }
 
 impl Phones {
-    pub fn new(pipeline: Arc<Pipeline>, recorder: Recorder, folders: Folders) -> Self {
-        Self { pipeline, recorder, folders: Arc::new(folders) }
+    pub fn new(pipeline: Arc<Pipeline>, records: Arc<Records>, recorder: Recorder, folders: Folders) -> Self {
+        Self { pipeline, records, recorder, folders: Arc::new(folders) }
     }
 
     /// Answers one request. Its body is never read: phones send none that anything is done with.
@@ -56,7 +59,9 @@ impl Phones {
         let is_read = matches!(parts.method, Method::GET | Method::HEAD);
         let folder = path_of(target).filter(|_| is_read).and_then(|path| self.folders.find(&path));
         let Some(found) = folder else {
-            let (answer, event) = self.pipeline.answer(&asked);
+            let inquiry = self.pipeline.ask(&asked);
+            let looked_up = self.records.find(&inquiry).await;
+            let (answer, event) = self.pipeline.answer_with(&asked, inquiry, &looked_up);
             self.recorder.record(event);
             return respond(answer);
         };
@@ -163,6 +168,9 @@ pub fn respond(answer: Answer) -> Response<Body> {
     }
     if let Some(etag) = &answer.etag {
         set(ETAG, etag);
+    }
+    if let Some(seconds) = answer.retry_after {
+        set(RETRY_AFTER, &seconds.to_string());
     }
     if answer.allow {
         set(ALLOW, "GET, HEAD");

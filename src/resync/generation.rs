@@ -2,10 +2,12 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use quick_cache::sync::Cache;
 
-use super::profiles::{Device, GroupId, Profiles};
+use super::groups::{Group, GroupId};
+use super::profiles::{Device, Profiles};
 use crate::delivery::{Delivery, Encryption, KeyDigest};
 use crate::document::{Problem, Problems};
 use crate::packs::{FileEntry, ModelId, Pack, Packs, Source};
@@ -15,12 +17,14 @@ use crate::settings::{Effective, Layer};
 /// One loaded, validated set of packs and file layers.
 #[derive(Debug)]
 pub struct Generation {
-    /// Counted from 1.
+    /// Counted from 1; the same where only groups were set at run time.
     pub number: u64,
-    pub packs: Packs,
+    /// Another one for each generation that there ever was in this process.
+    pub stamp: u64,
+    pub packs: Arc<Packs>,
     pub profiles: Profiles,
     /// One per pack.
-    engines: Vec<Engine>,
+    engines: Arc<Vec<Engine>>,
     /// `profiles/files/`.
     files: PathBuf,
     /// Whether something stands in for secrets that can't be had.
@@ -37,9 +41,10 @@ impl Default for Generation {
     fn default() -> Self {
         Self {
             number: 0,
-            packs: Packs::default(),
+            stamp: next_stamp(),
+            packs: Arc::default(),
             profiles: Profiles::default(),
-            engines: Vec::new(),
+            engines: Arc::default(),
             files: PathBuf::new(),
             stand_ins: false,
             bases: Cache::new(0),
@@ -68,9 +73,10 @@ impl Generation {
         match Profiles::load(profiles, &packs) {
             Ok(loaded) => problems.into_result(Self {
                 number,
-                packs,
+                stamp: next_stamp(),
+                packs: packs.into(),
                 profiles: loaded,
-                engines,
+                engines: engines.into(),
                 files: profiles.join("files"),
                 stand_ins: false,
                 bases: Cache::new(BASES),
@@ -79,6 +85,21 @@ impl Generation {
                 problems.extend(found);
                 Err(problems)
             }
+        }
+    }
+
+    /// The same with other settings layers: groups that were set at run time, devices that have records.
+    #[must_use]
+    pub fn with_profiles(&self, profiles: Profiles) -> Self {
+        Self {
+            number: self.number,
+            stamp: next_stamp(),
+            packs: self.packs.clone(),
+            profiles,
+            engines: self.engines.clone(),
+            files: self.files.clone(),
+            stand_ins: self.stand_ins,
+            bases: Cache::new(BASES),
         }
     }
 
@@ -92,18 +113,18 @@ impl Generation {
     /// The layers of a device, weakest first.
     pub fn layers<'g>(&'g self, device: &'g Device) -> Vec<&'g Layer> {
         let mut layers = self.shared_layers(device.model, device.group);
-        layers.push(&device.layer);
+        layers.extend(device.layers());
         layers
     }
 
     fn shared_layers(&self, model: ModelId, group: Option<GroupId>) -> Vec<&Layer> {
         let groups = group.and_then(|group| self.profiles.group(group)).map(|group| group.chain.as_slice());
         let groups =
-            groups.unwrap_or_default().iter().filter_map(|id| self.profiles.group(*id)).map(|group| &group.layer);
+            groups.unwrap_or_default().iter().filter_map(|id| self.profiles.group(*id)).flat_map(Group::layers);
         let defaults = self.packs.get(model.pack).map(|pack| &pack.defaults);
         defaults
             .into_iter()
-            .chain(&self.profiles.defaults)
+            .chain(self.profiles.defaults.as_deref())
             .chain(self.profiles.models.get(&model))
             .chain(groups)
             .collect()
@@ -123,7 +144,7 @@ impl Generation {
     /// The settings that hold for a device.
     pub fn settings(&self, device: &Device) -> Effective {
         let mut settings = (*self.base(device)).clone();
-        settings.apply(&device.layer);
+        device.layers().for_each(|layer| settings.apply(layer));
         if self.stand_ins {
             settings.stand_in_for_secrets();
         }
@@ -136,7 +157,7 @@ impl Generation {
         match model {
             Some(model) => Effective::merge(self.shared_layers(ModelId { pack, model }, None)),
             None => Effective::merge(
-                self.packs.get(pack).map(|pack| &pack.defaults).into_iter().chain(&self.profiles.defaults),
+                self.packs.get(pack).map(|pack| &pack.defaults).into_iter().chain(self.profiles.defaults.as_deref()),
             ),
         }
     }
@@ -146,15 +167,17 @@ impl Generation {
         let base = self.base(device);
         let pack = self.packs.get(device.model.pack).map_or(0, |pack| pack.fingerprint);
         // What stands outside the layers is looked at again after each reload.
-        let outside = if base.has_outside_values() || device.layer.outside { self.number } else { 0 };
-        mix(&[pack, base.fingerprint_with(&device.layer), outside])
+        let is_outside = base.has_outside_values() || device.layers().any(|layer| layer.outside);
+        let outside = if is_outside { self.number } else { 0 };
+        let record = device.record.as_ref().map_or(0, |layer| layer.fingerprint);
+        mix(&[pack, base.fingerprint_with(&device.layer), record, outside])
     }
 
     /// The same of a file for anyone.
     pub fn fingerprint_for_anyone(&self, pack: usize, model: Option<usize>) -> u64 {
         let layers = match model {
             Some(model) => self.shared_layers(ModelId { pack, model }, None),
-            None => self.profiles.defaults.iter().collect(),
+            None => self.profiles.defaults.as_deref().into_iter().collect(),
         };
         let mut parts = vec![self.packs.get(pack).map_or(0, |pack| pack.fingerprint)];
         parts.extend(layers.iter().map(|layer| layer.fingerprint));
@@ -222,6 +245,11 @@ impl Generation {
         }
         Some(self.files.join(name))
     }
+}
+
+fn next_stamp() -> u64 {
+    static STAMPS: AtomicU64 = AtomicU64::new(1);
+    STAMPS.fetch_add(1, Ordering::Relaxed)
 }
 
 fn mix(parts: &[u64]) -> u64 {

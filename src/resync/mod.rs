@@ -2,6 +2,8 @@
 
 mod cache;
 mod generation;
+mod groups;
+mod lookup;
 mod pipeline;
 mod profiles;
 mod provenance;
@@ -9,8 +11,10 @@ mod request;
 mod target;
 
 pub use generation::{Generation, delivery_of};
-pub use pipeline::Pipeline;
-pub use profiles::{Device, Group, GroupId, Profiles};
+pub use groups::{Broken, Group, GroupId, GroupLayer, Groups};
+pub use lookup::{DeviceKey, Found, Lookup};
+pub use pipeline::{Inquiry, Pipeline};
+pub use profiles::{Device, Profiles};
 pub use provenance::{Explained, ParameterTrace, Provenance};
 pub use request::{Answer, ClientCertificate, Connection, Request, TlsSession};
 pub use target::path_of;

@@ -9,6 +9,7 @@ use sha2::Sha256;
 
 use super::cache::{Profiles as Cache, Ready, Slot};
 use super::generation::{Generation, delivery_of};
+use super::lookup::{DeviceKey, Found, Lookup};
 use super::profiles::Device;
 use super::request::{Answer, ClientCertificate, Request};
 use super::target::path_of;
@@ -58,16 +59,53 @@ impl Pipeline {
         Asking::new(self, &self.generation.load(), request).event
     }
 
-    /// Answers a request, and records it.
+    /// Answers a request from the files alone.
     pub fn answer(&self, request: &Request<'_>) -> (Answer, Event) {
-        let generation = self.generation.load();
+        self.answer_with(request, self.ask(request), &Found::default())
+    }
+
+    /// The first step: what a request asks for, and which devices have to be looked up for it.
+    pub fn ask(&self, request: &Request<'_>) -> Inquiry {
+        let generation = self.generation();
+        let is_read = matches!(request.method, "GET" | "HEAD");
+        let candidates = path_of(request.target).filter(|_| is_read).map(|path| generation.packs.matches(&path));
+        let mut keys = Vec::new();
+        for candidate in candidates.iter().flatten() {
+            let pack = generation.packs.get(candidate.pack);
+            let file = pack.and_then(|pack| pack.files.get(candidate.file));
+            if file.is_some_and(|file| file.audience == Audience::Device)
+                && let Some(key) = key_of(candidate, || identify(&generation, request).certificate)
+                && !keys.contains(&key)
+            {
+                keys.push(key);
+            }
+        }
+        Inquiry { generation, candidates, keys }
+    }
+
+    /// The second step: answers with what was found of the devices.
+    pub fn answer_with(&self, request: &Request<'_>, asked: Inquiry, found: &Found) -> (Answer, Event) {
+        let Inquiry { generation, candidates, keys } = asked;
         let mut asking = Asking::new(self, &generation, request);
-        let answer = match asking.answer() {
-            Ok(answer) => answer,
+        asking.found = Some(found);
+        let may_be_away = found.away && !keys.is_empty();
+        let answer = match asking.answer(candidates) {
+            Ok(answer) => {
+                asking.event.flags.extend(may_be_away.then_some(Flag::DatabaseAway));
+                answer
+            }
             Err(Stop::Refused(refusal, reason)) => {
                 asking.event.outcome = Outcome::Refused(refusal);
                 asking.event.reason = Some(reason);
-                if refusal == Refusal::Method { Answer::wrong_method() } else { Answer::refused() }
+                match refusal {
+                    Refusal::Method => Answer::wrong_method(),
+                    // Nobody can tell from the answer which devices are known here.
+                    _ if may_be_away => {
+                        asking.event.flags.push(Flag::DatabaseAway);
+                        Answer::try_later()
+                    }
+                    _ => Answer::refused(),
+                }
             }
             Err(Stop::Failed(error)) => {
                 asking.event.outcome = Outcome::Failed;
@@ -94,6 +132,29 @@ impl Pipeline {
     }
 }
 
+/// A request between its two steps.
+#[derive(Debug)]
+pub struct Inquiry {
+    pub generation: Arc<Generation>,
+    /// None where the request names no path, or asks by a method that no file answers to.
+    candidates: Option<Vec<Candidate>>,
+    /// The devices that it may be about.
+    pub keys: Vec<DeviceKey>,
+}
+
+/// The device that a path names; where it names none, the one that the certificate does.
+fn key_of(candidate: &Candidate, certificate: impl FnOnce() -> Option<Identified>) -> Option<DeviceKey> {
+    let captures = &candidate.captures;
+    if let Some(mac) = captures.mac {
+        return Some(DeviceKey::Mac(mac));
+    }
+    if let Some(serial) = &captures.serial {
+        return Some(DeviceKey::Serial(serial.clone()));
+    }
+    let certificate = certificate().filter(|found| !found.generic)?;
+    certificate.mac.map(DeviceKey::Mac).or_else(|| certificate.serial.map(DeviceKey::Serial))
+}
+
 /// Why a request ends without a file.
 enum Stop {
     Refused(Refusal, String),
@@ -110,6 +171,24 @@ fn refused(refusal: Refusal, reason: impl Into<String>) -> Stop {
     Stop::Refused(refusal, reason.into())
 }
 
+/// Looks at the client certificate of a request's connection.
+fn identify<'r>(generation: &Generation, request: &'r Request<'_>) -> Proof<'r> {
+    match request.connection.tls.as_ref().map(|tls| &tls.certificate) {
+        None | Some(ClientCertificate::None) => Proof::default(),
+        Some(ClientCertificate::Verified { subject, dates_waived, purpose_waived }) => {
+            let mut flags = Vec::new();
+            flags.extend(dates_waived.then_some(Flag::CertificateDates));
+            flags.extend(purpose_waived.then_some(Flag::CertificatePurpose));
+            let certificate = generation.packs.identify_certificate(subject).map(|(_, identified)| identified);
+            let problem = certificate.is_none().then_some("no pack knows a subject of this form");
+            Proof { flags, subject: Some(subject.to_string()), certificate, problem }
+        }
+        Some(ClientCertificate::Unverified { subject, reason }) => {
+            Proof { subject: Some(subject.to_string()), problem: Some(reason), ..Proof::default() }
+        }
+    }
+}
+
 /// One request on its way.
 struct Asking<'a> {
     pipeline: &'a Pipeline,
@@ -120,6 +199,8 @@ struct Asking<'a> {
     /// What the packs read from a certificate that verifies.
     certificate: Option<Identified>,
     certificate_problem: Option<&'a str>,
+    /// None: nothing was looked up.
+    found: Option<&'a Found>,
     event: Event,
 }
 
@@ -128,31 +209,23 @@ struct Meant<'a> {
     candidate: Candidate,
     file: &'a FileEntry,
     /// None for a file for anyone.
-    device: Option<&'a Device>,
+    device: Option<Arc<Device>>,
+}
+
+/// A connection's client certificate, and what the packs make of it.
+#[derive(Default)]
+struct Proof<'a> {
+    flags: Vec<Flag>,
+    subject: Option<String>,
+    certificate: Option<Identified>,
+    problem: Option<&'a str>,
 }
 
 impl<'a> Asking<'a> {
     fn new(pipeline: &'a Pipeline, generation: &'a Generation, request: &'a Request<'a>) -> Self {
         let tls = request.connection.tls.as_ref();
         let user_agent = request.user_agent.and_then(|text| generation.packs.identify_user_agent(text));
-        let mut flags = Vec::new();
-        let (mut subject, mut certificate, mut certificate_problem) = (None, None, None);
-        match tls.map(|tls| &tls.certificate) {
-            None | Some(ClientCertificate::None) => {}
-            Some(ClientCertificate::Verified { subject: found, dates_waived, purpose_waived }) => {
-                flags.extend(dates_waived.then_some(Flag::CertificateDates));
-                flags.extend(purpose_waived.then_some(Flag::CertificatePurpose));
-                certificate = generation.packs.identify_certificate(found).map(|(_, identified)| identified);
-                if certificate.is_none() {
-                    certificate_problem = Some("no pack knows a subject of this form");
-                }
-                subject = Some(found.to_string());
-            }
-            Some(ClientCertificate::Unverified { subject: found, reason }) => {
-                certificate_problem = Some(reason.as_str());
-                subject = Some(found.to_string());
-            }
-        }
+        let Proof { flags, subject, certificate, problem: certificate_problem } = identify(generation, request);
         let said = user_agent.as_ref().map(|(_, said)| said);
         let first = |read: fn(&Identified) -> Option<&String>| {
             said.and_then(read).or_else(|| certificate.as_ref().and_then(read)).map(|text| cut(text))
@@ -183,19 +256,18 @@ impl<'a> Asking<'a> {
             reason: None,
             flags,
         };
-        Self { pipeline, generation, request, user_agent, certificate, certificate_problem, event }
+        Self { pipeline, generation, request, user_agent, certificate, certificate_problem, found: None, event }
     }
 
-    fn answer(&mut self) -> Result<Answer, Stop> {
+    fn answer(&mut self, candidates: Option<Vec<Candidate>>) -> Result<Answer, Stop> {
         if !matches!(self.request.method, "GET" | "HEAD") {
             return Err(refused(Refusal::Method, "phones fetch their files by GET or HEAD"));
         }
-        let path = path_of(self.request.target)
-            .ok_or_else(|| refused(Refusal::BadRequest, "the request target names no path"))?;
-        let meant = self.meant(&path)?;
+        let candidates = candidates.ok_or_else(|| refused(Refusal::BadRequest, "the request target names no path"))?;
+        let meant = self.meant(candidates)?;
         let pack = self.generation.packs.get(meant.candidate.pack);
         self.event.file = pack.map(|pack| format!("{}/{}", pack.name, meant.file.name));
-        let ready = match meant.device {
+        let ready = match &meant.device {
             Some(device) => {
                 self.event.device = Some(device.mac);
                 self.compare(device);
@@ -208,8 +280,7 @@ impl<'a> Asking<'a> {
     }
 
     /// Finds the file, and the device that it is for.
-    fn meant(&mut self, path: &str) -> Result<Meant<'a>, Stop> {
-        let candidates = self.generation.packs.matches(path);
+    fn meant(&mut self, candidates: Vec<Candidate>) -> Result<Meant<'a>, Stop> {
         if candidates.is_empty() {
             return Err(refused(Refusal::UnknownPath, "no pack has a file at this path"));
         }
@@ -225,7 +296,10 @@ impl<'a> Asking<'a> {
                 }
                 continue;
             }
-            let Some(device) = self.device_of(&candidate) else { continue };
+            let Some(device) = self.device_of(&candidate)? else { continue };
+            if let Some(why) = self.generation.profiles.broken(&device) {
+                return Err(refused(Refusal::BrokenRecord, why));
+            }
             if device.model.pack == candidate.pack && file.is_for(device.model.model) {
                 return Ok(Meant { candidate, file, device: Some(device) });
             }
@@ -250,22 +324,16 @@ impl<'a> Asking<'a> {
         Err(refused(Refusal::UnknownDevice, reason))
     }
 
-    /// The device that a path names; where it names none, the one that the certificate does.
-    fn device_of(&self, candidate: &Candidate) -> Option<&'a Device> {
+    fn device_of(&self, candidate: &Candidate) -> Result<Option<Arc<Device>>, Stop> {
+        let Some(key) = key_of(candidate, || self.certificate.clone()) else { return Ok(None) };
         let profiles = &self.generation.profiles;
-        let captures = &candidate.captures;
-        if let Some(mac) = captures.mac {
-            return profiles.device(mac);
-        }
-        if let Some(serial) = &captures.serial {
-            return profiles.device_by_serial(serial);
-        }
-        let certificate = self.certificate.as_ref().filter(|found| !found.generic)?;
-        match (certificate.mac, &certificate.serial) {
-            (Some(mac), _) => profiles.device(mac),
-            (None, Some(serial)) => profiles.device_by_serial(serial),
-            (None, None) => None,
-        }
+        let nothing = Found::default();
+        self.found.unwrap_or(&nothing).device(&key, profiles).map_err(|lookup| match lookup {
+            Lookup::Broken(why) => refused(Refusal::BrokenRecord, why.as_str()),
+            _ => {
+                refused(Refusal::DatabaseAway, "the device's record is not known here, and the database doesn't answer")
+            }
+        })
     }
 
     /// Flags what the phone says of itself and its record says otherwise.
@@ -405,6 +473,7 @@ impl<'a> Asking<'a> {
             body: ready.body.clone(),
             length: u64::try_from(ready.body.len()).unwrap_or(u64::MAX),
             allow: false,
+            retry_after: None,
         };
         if has_it {
             self.event.outcome = Outcome::NotModified;

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use rayon::prelude::*;
 use walkdir::WalkDir;
 
+use super::groups::{Broken, Group, GroupId, GroupLayer, Groups};
 use crate::document::{Document, Problem, Problems, nearest};
 use crate::model::{MacAddr, Serial};
 use crate::packs::{ModelId, Packs};
@@ -33,32 +34,46 @@ pub struct Device {
     pub serial: Option<Serial>,
     /// Where the file says it.
     serial_line: Option<u32>,
-    pub layer: Layer,
+    /// Its own layer: its file's, or its record's where it has no file.
+    pub layer: Arc<Layer>,
+    /// Its record's layer, where it has both; the stronger one.
+    pub record: Option<Arc<Layer>>,
 }
 
-/// Index of a group.
-pub type GroupId = usize;
+impl Device {
+    /// The device that a record makes, over the device's file if there is one.
+    pub fn of_record(
+        file: Option<&Self>,
+        mac: MacAddr,
+        model: ModelId,
+        group: Option<GroupId>,
+        serial: Option<Serial>,
+        record: Arc<Layer>,
+    ) -> Self {
+        let (model_line, serial_line) = file.map_or((0, None), |file| (file.model_line, file.serial_line));
+        let (layer, record) = match file {
+            Some(file) => (file.layer.clone(), Some(record)),
+            None => (record, None),
+        };
+        Self { mac, model, model_line, group, serial, serial_line, layer, record }
+    }
 
-/// The name of a group's parent, and the line that names it.
-type Parent = (Arc<str>, u32);
-
-/// One group, and those that it lies within.
-#[derive(Debug)]
-pub struct Group {
-    pub name: Arc<str>,
-    pub layer: Layer,
-    /// From the outermost to the group itself.
-    pub chain: Vec<GroupId>,
+    /// Its own layers, weakest first.
+    pub fn layers(&self) -> impl Iterator<Item = &Layer> {
+        std::iter::once(&*self.layer).chain(self.record.as_deref())
+    }
 }
 
-/// All layers of the operator's.
-#[derive(Debug, Default)]
+/// All layers of the operator's. Clones share them.
+#[derive(Debug, Clone, Default)]
 pub struct Profiles {
-    pub defaults: Option<Layer>,
-    pub models: HashMap<ModelId, Layer>,
-    pub groups: Vec<Group>,
-    devices: HashMap<MacAddr, Device>,
-    serials: HashMap<Serial, MacAddr>,
+    pub defaults: Option<Arc<Layer>>,
+    pub models: Arc<HashMap<ModelId, Layer>>,
+    /// Those of files, with what was set at run time.
+    pub groups: Groups,
+    file_groups: Groups,
+    devices: Arc<HashMap<MacAddr, Arc<Device>>>,
+    serials: Arc<HashMap<Serial, MacAddr>>,
 }
 
 impl Profiles {
@@ -73,27 +88,88 @@ impl Profiles {
         let defaults = folder.join("defaults.toml");
         if defaults.is_file() {
             profiles.defaults =
-                take(loading.layer(&defaults, LayerKind::Defaults), &mut problems).map(|(_, layer)| layer);
+                take(loading.layer(&defaults, LayerKind::Defaults), &mut problems).map(|(_, layer)| layer.into());
         }
-        profiles.models = loading.models(&mut problems);
+        profiles.models = loading.models(&mut problems).into();
         profiles.groups = loading.groups(&mut problems);
-        let group_ids: HashMap<Arc<str>, GroupId> =
-            profiles.groups.iter().enumerate().map(|(id, group)| (group.name.clone(), id)).collect();
+        profiles.file_groups = profiles.groups.clone();
         let files = toml_files(&folder.join("devices"), &mut problems);
-        let devices: Vec<_> = files.par_iter().map(|file| loading.device(file, &group_ids)).collect();
+        let devices: Vec<_> = files.par_iter().map(|file| loading.device(file, &profiles.groups)).collect();
+        let mut added = Added::default();
         for device in devices {
             if let Some(device) = take(device, &mut problems) {
-                profiles.add(device, &mut problems);
+                added.add(device, &mut problems);
             }
         }
+        profiles.devices = added.devices.into();
+        profiles.serials = added.serials.into();
         problems.into_result(profiles)
     }
 
+    /// The same with these groups set at run time, and no others.
+    #[must_use]
+    pub fn with_groups(&self, records: &[GroupLayer]) -> Self {
+        Self { groups: self.file_groups.with(records), ..self.clone() }
+    }
+
+    /// The same with devices as their records make them, in the place of those that their files alone make.
+    #[must_use]
+    pub fn with_devices(&self, records: impl IntoIterator<Item = Arc<Device>>) -> Self {
+        let mut devices = (*self.devices).clone();
+        let mut serials = (*self.serials).clone();
+        for device in records {
+            if let Some(serial) = devices.get(&device.mac).and_then(|old| old.serial.as_ref()) {
+                serials.remove(serial);
+            }
+            serials.extend(device.serial.clone().map(|serial| (serial, device.mac)));
+            devices.insert(device.mac, device);
+        }
+        Self { devices: devices.into(), serials: serials.into(), ..self.clone() }
+    }
+
+    pub fn device(&self, mac: MacAddr) -> Option<&Arc<Device>> {
+        self.devices.get(&mac)
+    }
+
+    pub fn device_by_serial(&self, serial: &Serial) -> Option<&Arc<Device>> {
+        self.device(*self.serials.get(serial)?)
+    }
+
+    /// All devices, by MAC.
+    pub fn devices(&self) -> Vec<&Device> {
+        let mut devices: Vec<_> = self.devices.values().map(|device| &**device).collect();
+        devices.sort_by_key(|device| device.mac);
+        devices
+    }
+
+    pub fn device_count(&self) -> usize {
+        self.devices.len()
+    }
+
+    /// Why nothing may be served to a device: its group has no place. Never so of what its file alone says.
+    pub fn broken(&self, device: &Device) -> Option<String> {
+        let group = self.group(device.group?)?;
+        group.broken.as_ref().map(|broken| format!("the group {} can't be used: {broken}", group.name))
+    }
+
+    pub fn group(&self, id: GroupId) -> Option<&Group> {
+        self.groups.get(id)
+    }
+}
+
+/// Devices and their serial numbers, as they are read.
+#[derive(Debug, Default)]
+struct Added {
+    devices: HashMap<MacAddr, Arc<Device>>,
+    serials: HashMap<Serial, MacAddr>,
+}
+
+impl Added {
     fn add(&mut self, device: Device, problems: &mut Problems) {
         if let Some(other) = self.devices.get(&device.mac) {
             let message = format!("{} already has the file {}", device.mac, other.layer.source.display());
             problems.push(
-                Problem::file(device.layer.source, message)
+                Problem::file(device.layer.source.clone(), message)
                     .rule("duplicate-mac")
                     .help("a MAC belongs to one device: remove one of the files"),
             );
@@ -112,30 +188,7 @@ impl Profiles {
                     .help("a serial number belongs to one device: take it out of one of the files"),
             );
         }
-        self.devices.insert(device.mac, device);
-    }
-
-    pub fn device(&self, mac: MacAddr) -> Option<&Device> {
-        self.devices.get(&mac)
-    }
-
-    pub fn device_by_serial(&self, serial: &Serial) -> Option<&Device> {
-        self.device(*self.serials.get(serial)?)
-    }
-
-    /// All devices, by MAC.
-    pub fn devices(&self) -> Vec<&Device> {
-        let mut devices: Vec<_> = self.devices.values().collect();
-        devices.sort_by_key(|device| device.mac);
-        devices
-    }
-
-    pub fn device_count(&self) -> usize {
-        self.devices.len()
-    }
-
-    pub fn group(&self, id: GroupId) -> Option<&Group> {
-        self.groups.get(id)
+        self.devices.insert(device.mac, device.into());
     }
 }
 
@@ -212,8 +265,8 @@ impl Loading<'_> {
     }
 
     /// Reads all groups, and finds the chain of each.
-    fn groups(&self, problems: &mut Problems) -> Vec<Group> {
-        let mut read: Vec<(Group, Option<Parent>)> = Vec::new();
+    fn groups(&self, problems: &mut Problems) -> Groups {
+        let mut read: Vec<(GroupLayer, u32)> = Vec::new();
         for file in toml_files(&self.folder.join("groups"), problems) {
             let name: Arc<str> = stem(&file).into();
             if let Some((other, _)) = read.iter().find(|(other, _)| other.name == name) {
@@ -226,45 +279,38 @@ impl Loading<'_> {
             // A group that can't be read is there all the same: what is in it is not to blame.
             let read_layer = take(self.layer(&file, LayerKind::Group), problems);
             let (head, layer) = read_layer.unwrap_or_else(|| (Head::default(), Layer::empty(&file)));
-            read.push((Group { name, layer, chain: Vec::new() }, head.parent));
+            let line = head.parent.as_ref().map_or(1, |(_, line)| *line);
+            let parent = head.parent.map(|(parent, _)| parent);
+            read.push((GroupLayer::new(&name, parent.as_deref(), layer), line));
         }
-        let ids: HashMap<Arc<str>, GroupId> =
-            read.iter().enumerate().map(|(id, (group, _))| (group.name.clone(), id)).collect();
-        let parents: Vec<Option<GroupId>> =
-            read.iter().map(|(_, parent)| parent.as_ref().and_then(|(name, _)| ids.get(name).copied())).collect();
-        for (group, parent) in &read {
-            if let Some((name, line)) = parent.as_ref().filter(|(name, _)| !ids.contains_key(name)) {
-                problems.push(no_group(&group.layer.source, "parent", name, *line, &ids));
+        let (layers, lines): (Vec<_>, Vec<_>) = read.into_iter().unzip();
+        let groups = Groups::new(&layers);
+        for (group, line) in groups.iter().zip(lines) {
+            match &group.broken {
+                Some(Broken::NoParent(name)) if group.parent.as_ref() == Some(name) => {
+                    problems.push(no_group(&group.layer.source, "parent", name, line, &groups));
+                }
+                // A ring is told once, at its first group.
+                Some(Broken::Ring(ring)) if ring.iter().min() == groups.id(&group.name).as_ref() => {
+                    let files: Vec<_> = ring
+                        .iter()
+                        .filter_map(|id| groups.get(*id))
+                        .map(|group| group.layer.source.display().to_string())
+                        .collect();
+                    let problem = Problem::file(
+                        group.layer.source.clone(),
+                        format!("groups lie within each other in a ring: {}", files.join(" -> ")),
+                    );
+                    let problem = problem.rule("group-cycle").key("parent").line(line);
+                    problems.push(problem.help("take the parent out of one of them"));
+                }
+                _ => {}
             }
         }
-        let chains: Vec<Result<Vec<GroupId>, Vec<GroupId>>> = (0..read.len()).map(|id| chain(id, &parents)).collect();
-        for (id, ring) in
-            chains.iter().enumerate().filter_map(|(id, chain)| chain.as_ref().err().map(|ring| (id, ring)))
-        {
-            // A ring is told once, at its first group.
-            if ring.iter().min() == Some(&id) {
-                let files: Vec<_> = ring
-                    .iter()
-                    .filter_map(|id| read.get(*id))
-                    .map(|(group, _)| group.layer.source.display().to_string())
-                    .collect();
-                let Some((group, parent)) = read.get(id) else { continue };
-                let problem = Problem::file(
-                    group.layer.source.clone(),
-                    format!("groups lie within each other in a ring: {}", files.join(" -> ")),
-                );
-                let line = parent.as_ref().map_or(1, |(_, line)| *line);
-                let problem = problem.rule("group-cycle").key("parent").line(line);
-                problems.push(problem.help("take the parent out of one of them"));
-            }
-        }
-        read.into_iter()
-            .zip(chains)
-            .map(|((group, _), chain)| Group { chain: chain.unwrap_or_default(), ..group })
-            .collect()
+        groups
     }
 
-    fn device(&self, file: &Path, groups: &HashMap<Arc<str>, GroupId>) -> Result<Device, Problems> {
+    fn device(&self, file: &Path, groups: &Groups) -> Result<Device, Problems> {
         let mut problems = Problems::default();
         let mac = stem(file).parse::<MacAddr>().map_err(|error| {
             Problem::file(file, format!("is not named by a MAC address: {error}"))
@@ -296,7 +342,7 @@ impl Loading<'_> {
             }
         };
         let group = head.group.as_ref().and_then(|(name, line)| {
-            let id = groups.get(name).copied();
+            let id = groups.id(name);
             if id.is_none() {
                 problems.push(no_group(&source, "group", name, *line, groups));
             }
@@ -319,7 +365,8 @@ impl Loading<'_> {
                     group,
                     serial,
                     serial_line: head.serial.map(|(_, line)| line),
-                    layer,
+                    layer: layer.into(),
+                    record: None,
                 })
             }
             (mac, _) => {
@@ -330,25 +377,10 @@ impl Loading<'_> {
     }
 }
 
-fn no_group(file: &Arc<Path>, key: &str, name: &str, line: u32, groups: &HashMap<Arc<str>, GroupId>) -> Problem {
+fn no_group(file: &Arc<Path>, key: &str, name: &str, line: u32, groups: &Groups) -> Problem {
     let problem = Problem::file(file.clone(), format!("there is no group \"{name}\"")).key(key).line(line);
-    match nearest(name, groups.keys().map(|name| &**name)) {
+    match nearest(name, groups.iter().map(|group| &*group.name)) {
         Some(near) => problem.help(format!("did you mean \"{near}\"?")),
         None => problem.help(format!("make the file groups/{name}.toml")),
     }
-}
-
-/// The groups from the outermost to this one, or the ring that they form.
-fn chain(id: GroupId, parents: &[Option<GroupId>]) -> Result<Vec<GroupId>, Vec<GroupId>> {
-    let mut chain = vec![id];
-    let mut at = id;
-    while let Some(parent) = parents.get(at).copied().flatten() {
-        if let Some(start) = chain.iter().position(|known| *known == parent) {
-            return Err(chain.split_off(start));
-        }
-        chain.push(parent);
-        at = parent;
-    }
-    chain.reverse();
-    Ok(chain)
 }

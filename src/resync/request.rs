@@ -67,7 +67,12 @@ pub struct Answer {
     pub length: u64,
     /// Methods that would be answered, where the one sent was not.
     pub allow: bool,
+    /// Seconds after which to ask again.
+    pub retry_after: Option<u16>,
 }
+
+/// Long enough for a database that is started again, short beside the hours between resyncs.
+const RETRY_AFTER: u16 = 30;
 
 impl Answer {
     /// An answer without a body.
@@ -80,6 +85,7 @@ impl Answer {
             body: Bytes::new(),
             length: 0,
             allow: false,
+            retry_after: None,
         }
     }
 
@@ -87,6 +93,11 @@ impl Answer {
     /// to the next, and both make it try again after `Resync_Error_Retry_Delay`.
     pub fn refused() -> Self {
         Self::empty(404)
+    }
+
+    /// The answer can't be told for now. Phones come back after `Resync_Error_Retry_Delay`, or as the header says.
+    pub fn try_later() -> Self {
+        Self { retry_after: Some(RETRY_AFTER), ..Self::empty(503) }
     }
 
     /// A method other than GET and HEAD, whatever the path.

@@ -20,6 +20,7 @@ use crate::document::{Problem, Problems};
 use crate::events::{Flushed, Metrics, Recorder, RecorderError};
 use crate::http::{self, Folders, Phones};
 use crate::model::Secret;
+use crate::records::{Follower, Records};
 use crate::resync::{Generation, Pipeline};
 use crate::store::{Store, StoreError};
 use crate::tls::{Acceptor, BindError, Bounds, Listening, bind, serve};
@@ -35,6 +36,7 @@ pub struct Server {
     admin: Option<SocketAddr>,
     reloader: Reloader,
     recorder: Recorder,
+    follower: Follower,
     stop: tokio_watch::Sender<bool>,
     listeners: JoinSet<()>,
     /// Dropped with the server: then nothing is watched any more.
@@ -94,10 +96,12 @@ impl Server {
         make_folder(&config.data_dir)?;
         let etag_key = etag_key(&config.data_dir)?;
         let store = Store::open(&config.database).await?;
-        let vault::Unlocked { made, .. } = vault::unlock(&config, &store).await?;
+        let vault::Unlocked { vault, made } = vault::unlock(&config, &store).await?;
         if let Some(made) = made {
             tracing::warn!("made the master key {}: keep a copy of it apart from the database", made.display());
         }
+        let records = Arc::new(Records::new(store.clone(), vault, config.cache.records));
+        let taken = records.take_in().await?;
         let metrics = Arc::new(Metrics::new());
         let recorder = Recorder::start(store, &config.events, &config.data_dir, metrics.clone())?;
         let pipeline = Pipeline::new(generation, config.cache.bytes, etag_key, config.limits.profile_bytes);
@@ -108,9 +112,11 @@ impl Server {
             acceptors.iter().flatten().cloned().collect(),
             metrics.clone(),
         );
+        reloader.set_groups(taken.groups.unwrap_or_default()).await;
         reloader.announce();
+        let (follower, following) = Follower::new();
 
-        let phones = Phones::new(pipeline, recorder.clone(), Folders::new(&config.folders));
+        let phones = Phones::new(pipeline, records.clone(), recorder.clone(), Folders::new(&config.folders));
         let bounds = Bounds::new(&config.limits);
         let (stop, stopping) = tokio_watch::channel(false);
         let mut listeners = JoinSet::new();
@@ -148,9 +154,19 @@ impl Server {
                 }
             });
         }
+        let mut stopping_to_follow = stopping.clone();
+        let groups = reloader.clone();
+        listeners.spawn(async move {
+            let follow = following.run(records, |layers| groups.set_groups(layers));
+            tokio::select! {
+                () = follow => {}
+                // An error means that the server is gone: a reason to stop as well.
+                _ = stopping_to_follow.wait_for(|stop| *stop) => {}
+            }
+        });
         let watching = config.watch.then(|| Watching::start(&config, reloader.clone())).transpose();
         let watching = watching.map_err(|error| StartError::Watch(error.to_string()))?;
-        Ok(Self { addresses, admin, reloader, recorder, stop, listeners, _watching: watching })
+        Ok(Self { addresses, admin, reloader, recorder, follower, stop, listeners, _watching: watching })
     }
 
     /// The phone listeners by name, and the address that each is bound to.
@@ -170,6 +186,11 @@ impl Server {
     /// Loads a new generation and the certificates, and puts them in force.
     pub fn reloader(&self) -> &Reloader {
         &self.reloader
+    }
+
+    /// Asks it to take in what has been changed in the database.
+    pub fn follower(&self) -> &Follower {
+        &self.follower
     }
 
     pub fn recorder(&self) -> &Recorder {

@@ -7,7 +7,7 @@ use tokio::sync::Mutex;
 use crate::config::Config;
 use crate::document::Problems;
 use crate::events::Metrics;
-use crate::resync::{Generation, Pipeline};
+use crate::resync::{Generation, GroupLayer, Pipeline};
 use crate::tls::Acceptor;
 
 /// Loads new generations. Clones share everything.
@@ -17,8 +17,9 @@ pub struct Reloader {
     pipeline: Arc<Pipeline>,
     acceptors: Arc<[Arc<Acceptor>]>,
     metrics: Arc<Metrics>,
-    /// Held while a generation is being loaded, so that two reloads come one after the other.
-    loading: Arc<Mutex<()>>,
+    /// The groups that are set at run time. Held while a generation is being loaded, so that two reloads come one after the
+    /// other, and groups in between.
+    groups: Arc<Mutex<Vec<GroupLayer>>>,
 }
 
 impl Reloader {
@@ -28,7 +29,7 @@ impl Reloader {
         acceptors: Vec<Arc<Acceptor>>,
         metrics: Arc<Metrics>,
     ) -> Self {
-        Self { config, pipeline, acceptors: acceptors.into(), metrics, loading: Arc::default() }
+        Self { config, pipeline, acceptors: acceptors.into(), metrics, groups: Arc::default() }
     }
 
     pub fn pipeline(&self) -> &Arc<Pipeline> {
@@ -38,7 +39,7 @@ impl Reloader {
     /// Loads packs, settings and certificates anew. Returns the new generation's number, or all that is wrong; then
     /// everything stays as it was. Listeners, limits and paths are those of the start: they take a restart.
     pub async fn reload(&self) -> Result<u64, Problems> {
-        let _one_at_a_time = self.loading.lock().await;
+        let groups = self.groups.lock().await;
         let number = self.pipeline.generation().number + 1;
         let this = self.clone();
         // Reading a hundred thousand files takes seconds, and resyncs must not wait for it.
@@ -60,7 +61,8 @@ impl Reloader {
         };
         match result {
             Ok(generation) => {
-                self.pipeline.swap(generation);
+                let profiles = generation.profiles.with_groups(&groups);
+                self.pipeline.swap(generation.with_profiles(profiles));
                 self.announce();
                 Ok(number)
             }
@@ -72,6 +74,15 @@ impl Reloader {
                 Err(problems)
             }
         }
+    }
+
+    /// Puts the groups in force that are set at run time. Profiles of devices that are in none that has changed stay ready.
+    pub async fn set_groups(&self, layers: Vec<GroupLayer>) {
+        let mut groups = self.groups.lock().await;
+        *groups = layers;
+        let generation = self.pipeline.generation();
+        let profiles = generation.profiles.with_groups(&groups);
+        self.pipeline.swap(generation.with_profiles(profiles));
     }
 
     /// Tells log and metrics of the generation in force.

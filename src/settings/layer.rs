@@ -8,7 +8,7 @@ use super::key::{Key, MAX_NUMBER, Prefix};
 use super::schema::{Kind, SECTIONS, Section, Shape, TOP};
 use super::value::{SecretError, SecretSource, Value};
 use super::zone;
-use crate::document::{DeValue, Document, Problems, Reader, Value as Raw, kind as kind_of, nearest};
+use crate::document::{DeValue, Document, Problem, Problems, Reader, Value as Raw, kind as kind_of, nearest};
 use crate::model::Secret;
 
 /// Which layer a file is; decides what may stand at its top.
@@ -24,6 +24,9 @@ pub enum LayerKind {
     Group,
     /// `profiles/devices/<mac>.toml`.
     Device,
+    /// A device's record in the database, or a group's that was set at run time. Model, group, serial number and parent
+    /// stand beside it.
+    Record,
     /// A pack's `samples/<name>/device.toml`: a device that also says its MAC.
     Sample,
 }
@@ -33,7 +36,7 @@ pub enum LayerKind {
 pub struct Leaf {
     pub key: Key,
     pub value: Value,
-    /// Counted from 1.
+    /// Counted from 1; 0 where the layer has no lines: a record.
     pub line: u32,
 }
 
@@ -72,12 +75,31 @@ impl Layer {
     }
 }
 
+/// Reads the settings of a record. `name` is what messages call it; `text` is TOML that was made of its tree, so that its
+/// lines mean nothing to anyone, and aren't told.
+pub fn read_record(name: &str, text: String) -> Result<Layer, Problems> {
+    let document = Document::from_text(name, text);
+    match read(&document, LayerKind::Record, Path::new("")) {
+        Ok((_, mut layer)) => {
+            layer.leaves.iter_mut().for_each(|leaf| leaf.line = 0);
+            layer.unset.iter_mut().for_each(|(_, line)| *line = 0);
+            Ok(layer)
+        }
+        Err(found) => {
+            let mut problems = Problems::default();
+            problems.extend(found.into_iter().map(|problem| Problem { line: None, ..problem }));
+            Err(problems)
+        }
+    }
+}
+
 /// Reads one layer. `folder` is what relative `{ file = … }` paths are relative to. Every mistake of the file is
 /// reported in one go.
 pub fn read(document: &Document, kind: LayerKind, folder: &Path) -> Result<(Head, Layer), Problems> {
     let table = document.parse()?;
     let problems = RefCell::new(Problems::default());
-    let reading = Reading { reader: Reader::new(document, &table, &problems), folder, leaves: RefCell::default() };
+    let reading =
+        Reading { reader: Reader::new(document, &table, &problems), kind, folder, leaves: RefCell::default() };
     let head = reading.head(kind);
     let unset = reading.unset();
     for section in SECTIONS {
@@ -100,6 +122,7 @@ pub fn read(document: &Document, kind: LayerKind, folder: &Path) -> Result<(Head
 
 struct Reading<'d> {
     reader: Reader<'d>,
+    kind: LayerKind,
     folder: &'d Path,
     leaves: RefCell<Vec<Leaf>>,
 }
@@ -267,6 +290,8 @@ impl Reading<'_> {
         let (Some((name, value)), None) = (entries.next(), entries.next()) else { return None };
         let DeValue::String(text) = value.get_ref() else { return None };
         let source = match name.get_ref().as_ref() {
+            // Whoever may write a record must not read the server's files by it.
+            "env" | "file" if self.kind == LayerKind::Record => Err(SecretError::Outside),
             "env" | "file" if text.is_empty() => Err(SecretError::Nowhere),
             "env" => Ok(SecretSource::Env(text.as_ref().into())),
             "file" => Ok(SecretSource::File(self.folder.join(PathBuf::from(text.as_ref())).into())),

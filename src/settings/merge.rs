@@ -14,13 +14,16 @@ use crate::model::Secret;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
     pub source: Arc<Path>,
-    /// Counted from 1.
+    /// Counted from 1; 0 where there are no lines: in a record.
     pub line: u32,
 }
 
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.source.display(), self.line)
+        match self.line {
+            0 => self.source.display().fmt(f),
+            line => write!(f, "{}:{line}", self.source.display()),
+        }
     }
 }
 

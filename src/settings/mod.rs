@@ -9,6 +9,6 @@ mod value;
 pub mod zone;
 
 pub use key::{Key, Prefix};
-pub use layer::{Head, Layer, LayerKind, Leaf, read as read_layer};
+pub use layer::{Head, Layer, LayerKind, Leaf, read as read_layer, read_record};
 pub use merge::{Effective, Origin, Setting, Step, trace};
 pub use value::{SecretError, SecretSource, Value};

@@ -47,6 +47,8 @@ pub enum SecretError {
     Encoding(#[from] ParseKeyError),
     #[error("names no place where the secret stands")]
     Nowhere,
+    #[error("can't stand outside the record; write the secret itself: it is stored sealed")]
+    Outside,
     #[error("the secret holds a control character, which no profile can carry")]
     Control,
 }

@@ -8,6 +8,8 @@ use sqlx::query::Query;
 use sqlx::{Any, AssertSqlSafe, Row};
 use time::OffsetDateTime;
 
+use super::conditions::{Conditions, Value};
+use super::rows::{batches, insert_statement, instant, integer, milliseconds};
 use super::{Store, StoreError};
 use crate::events::{Entry, Outcome};
 use crate::model::MacAddr;
@@ -41,11 +43,6 @@ const COLUMNS: [&str; 26] = [
     "reason",
     "flags",
 ];
-
-/// Most rows that one statement inserts. Fewer cost a message to the connection's thread each; more are slower again,
-/// because sqlx asks SQLite for every parameter by its name, and SQLite looks through all of them for it. The counts used
-/// are the powers of two up to this, so that few statements are ever prepared.
-const ROWS: usize = 8;
 
 /// Rows that one statement deletes, so that a writer never waits long for it.
 const PRUNE_ROWS: i64 = 2_000;
@@ -119,19 +116,6 @@ pub struct EventGroup {
     pub last: OffsetDateTime,
 }
 
-/// `WHERE …` and the values of its parameters.
-#[derive(Debug, Default)]
-struct Conditions {
-    text: String,
-    values: Vec<Value>,
-}
-
-#[derive(Debug)]
-enum Value {
-    Integer(i64),
-    Text(String),
-}
-
 impl Conditions {
     fn of(filter: &EventFilter) -> Self {
         let mut conditions = Self::default();
@@ -149,26 +133,6 @@ impl Conditions {
         }
         conditions
     }
-
-    fn and(&mut self, comparison: &str, value: Value) {
-        let before = if self.text.is_empty() { "WHERE " } else { " AND " };
-        let parameter = self.parameter(value);
-        self.text.push_str(&format!("{before}{comparison}{parameter}"));
-    }
-
-    fn parameter(&mut self, value: Value) -> String {
-        self.values.push(value);
-        format!("${}", self.values.len())
-    }
-
-    fn query(self, sql: String) -> Query<'static, Any, sqlx::any::AnyArguments> {
-        // Put together from this file's own texts; everything from outside is a parameter.
-        let query = sqlx::query(AssertSqlSafe(sql));
-        self.values.into_iter().fold(query, |query, value| match value {
-            Value::Integer(value) => query.bind(value),
-            Value::Text(value) => query.bind(value),
-        })
-    }
 }
 
 impl Store {
@@ -178,13 +142,10 @@ impl Store {
         let failed = |error| self.failed(error);
         let mut transaction = self.pool.begin().await.map_err(failed)?;
         let mut inserted = 0;
-        let mut rest = entries;
-        while !rest.is_empty() {
-            let count = ROWS.min(1 << rest.len().ilog2());
-            let Some((rows, after)) = rest.split_at_checked(count) else { break };
-            rest = after;
-            let mut query = sqlx::query(AssertSqlSafe(insert_statement(count)));
-            for entry in rows {
+        for batch in batches(self.backend, entries) {
+            let insert = insert_statement("events", &COLUMNS, batch.len());
+            let mut query = sqlx::query(AssertSqlSafe(insert + " ON CONFLICT (id) DO NOTHING"));
+            for entry in batch {
                 query = bind(query, entry);
             }
             inserted += query.execute(&mut *transaction).await.map_err(failed)?.rows_affected();
@@ -200,7 +161,7 @@ impl Store {
         let sql = format!(
             "SELECT {} FROM events {} ORDER BY time DESC, id DESC LIMIT {limit}",
             COLUMNS.join(", "),
-            conditions.text
+            conditions.text()
         );
         let rows = conditions.query(sql).fetch_all(&self.pool).await.map_err(|error| self.failed(error))?;
         rows.iter().rev().map(|row| self.read(entry, row)).collect()
@@ -227,7 +188,7 @@ impl Store {
              COUNT(CASE WHEN outcome = 'failed' THEN 1 END), \
              COUNT(CASE WHEN outcome = 'aborted' THEN 1 END), \
              MIN(time), MAX(time), {keys} FROM events {} GROUP BY {keys} ORDER BY 1 DESC, 8 DESC, {keys} LIMIT {limit}",
-            conditions.text
+            conditions.text()
         );
         let rows = conditions.query(sql).fetch_all(&self.pool).await.map_err(|error| self.failed(error))?;
         rows.iter().map(|row| self.read(|row| group(by, row), row)).collect()
@@ -272,28 +233,6 @@ impl Store {
         }
         Ok(pruned)
     }
-
-    fn read<T>(&self, read: impl Fn(&AnyRow) -> Result<T, &'static str>, row: &AnyRow) -> Result<T, StoreError> {
-        read(row).map_err(|column| StoreError::Row { name: self.name.clone(), column })
-    }
-}
-
-/// `INSERT … VALUES ($1, …), (…)` for so many rows.
-fn insert_statement(rows: usize) -> String {
-    let columns = COLUMNS.len();
-    let mut sql = format!("INSERT INTO events ({}) VALUES ", COLUMNS.join(", "));
-    for row in 0..rows {
-        for column in 1..=columns {
-            let before = match (row, column) {
-                (0, 1) => "(",
-                (_, 1) => "), (",
-                _ => ", ",
-            };
-            sql.push_str(&format!("{before}${}", row * columns + column));
-        }
-    }
-    sql.push_str(") ON CONFLICT (id) DO NOTHING");
-    sql
 }
 
 type Insert<'q> = Query<'q, Any, sqlx::any::AnyArguments>;
@@ -336,7 +275,7 @@ fn entry(row: &AnyRow) -> Result<Entry, &'static str> {
     let flags = flags.split(',').filter(|word| !word.is_empty()).map(|word| parse(word, "flags"));
     Ok(Entry {
         id: parse(&text(row, 0)?, "id")?,
-        time: instant(number(row, 1)?)?,
+        time: instant(number(row, 1)?).ok_or("time")?,
         kind: parse(&text(row, 2)?, "kind")?,
         listener: text(row, 3)?,
         peer: parse(&text(row, 4)?, "peer")?,
@@ -365,7 +304,7 @@ fn entry(row: &AnyRow) -> Result<Entry, &'static str> {
 
 fn group(by: GroupBy, row: &AnyRow) -> Result<EventGroup, &'static str> {
     let count = |index: usize| row.try_get::<i64, _>(index).map(i64::unsigned_abs).map_err(|_| "count");
-    let time = |index: usize| row.try_get::<i64, _>(index).map_err(|_| "time").and_then(instant);
+    let time = |index: usize| row.try_get::<i64, _>(index).ok().and_then(instant).ok_or("time");
     let keys = by.keys().iter().zip(8..);
     Ok(EventGroup {
         count: count(0)?,
@@ -398,16 +337,4 @@ fn number(row: &AnyRow, index: usize) -> Result<i64, &'static str> {
 
 fn parse<T: std::str::FromStr>(text: &str, column: &'static str) -> Result<T, &'static str> {
     text.parse().map_err(|_| column)
-}
-
-fn integer(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
-}
-
-fn milliseconds(time: OffsetDateTime) -> i64 {
-    i64::try_from(time.unix_timestamp_nanos().div_euclid(1_000_000)).unwrap_or(i64::MAX)
-}
-
-fn instant(milliseconds: i64) -> Result<OffsetDateTime, &'static str> {
-    OffsetDateTime::from_unix_timestamp_nanos(i128::from(milliseconds) * 1_000_000).map_err(|_| "time")
 }

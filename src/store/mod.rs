@@ -2,36 +2,54 @@
 //! the subset that both take: TEXT and BIGINT, `$n` parameters, and queries that are checked by running the same tests on
 //! both, and not by macros, which know but one database at a time.
 
+mod audit;
+mod conditions;
+mod devices;
 mod error;
 mod events;
+mod fleet;
+mod groups;
 mod keys;
 mod postgres;
+mod rows;
 mod sqlite;
 
 use std::time::Duration;
 
-use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
+use sqlx::any::{AnyArguments, AnyConnectOptions, AnyPoolOptions, AnyRow};
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
+use sqlx::query::Query;
 use sqlx::{Any, AnyConnection, AnyPool, ConnectOptions, Connection, SqlSafeStr, Transaction};
 
 use crate::config::{Database, DatabaseUrl};
+use crate::model::Secret;
 
+pub use audit::{AuditFilter, AuditRow};
+pub use devices::{DeviceFilter, DeviceRow};
 pub use error::StoreError;
 pub use events::{EventFilter, EventGroup, GroupBy};
+pub use fleet::{Change, ChangeKind, DeviceWrite, FleetWrite, GroupWrite, WriteError};
+pub use groups::GroupRow;
 pub use keys::{KeyRow, SealedRow, SealedTable};
+pub use postgres::Notifications;
 
 /// How long a statement waits for a database that another connection has locked.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The schema, step by step. A step that was released is never changed: a new one is added at the end.
-const MIGRATIONS: &[(i64, &str, &str)] =
-    &[(1, "events", include_str!("migrations/0001_events.sql")), (5, "keys", include_str!("migrations/0005_keys.sql"))];
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (1, "events", include_str!("migrations/0001_events.sql")),
+    (2, "fleet", include_str!("migrations/0002_fleet.sql")),
+    (5, "keys", include_str!("migrations/0005_keys.sql")),
+];
 
 /// The database, open. Clones share its connections.
 #[derive(Debug, Clone)]
 pub struct Store {
     pool: AnyPool,
     backend: Backend,
+    /// Where to listen for notifications; none: the database has none to give.
+    listen: Option<Secret>,
     /// What messages call the database.
     name: String,
 }
@@ -59,6 +77,16 @@ impl Backend {
             Self::Sqlite => 4,
             // A server takes a hundred unless it is told otherwise, and there are several of us.
             Self::Postgres => 8,
+        }
+    }
+
+    /// Most rows that one statement inserts. Fewer cost a message to the connection's thread, or the server, each.
+    fn rows_at_a_time(self) -> usize {
+        match self {
+            // More are slower again: sqlx asks SQLite for every parameter by its name, and SQLite looks through all of
+            // them for it.
+            Self::Sqlite => 8,
+            Self::Postgres => 64,
         }
     }
 
@@ -165,7 +193,11 @@ impl Store {
             .acquire_timeout(database.connect_timeout)
             .after_connect(move |connection, _| Box::pin(backend.prepare(connection, access, statement_timeout)))
             .connect_lazy_with(location.options(access, database)?);
-        Ok(Self { pool, backend, name })
+        let listen = match &database.url {
+            DatabaseUrl::Postgres(url) => Some(url.clone()),
+            DatabaseUrl::Sqlite(_) => None,
+        };
+        Ok(Self { pool, backend, listen, name })
     }
 
     /// Closes all connections, when what they are doing is done.
@@ -179,10 +211,9 @@ impl Store {
     }
 
     /// A transaction that only one program at a time has, for what has to be looked at and then done.
-    async fn begin_alone(&self) -> Result<Transaction<'_, Any>, StoreError> {
-        let backend = self.backend;
-        let mut transaction = self.pool.begin_with(backend.begin()).await.map_err(|error| self.failed(error))?;
-        if backend == Backend::Postgres {
+    async fn begin_alone(&self) -> Result<Transaction<'static, Any>, StoreError> {
+        let mut transaction = self.begin_writing().await?;
+        if self.backend == Backend::Postgres {
             postgres::lock_schema(&mut transaction).await.map_err(|error| self.failed(error))?;
         }
         Ok(transaction)
@@ -190,6 +221,24 @@ impl Store {
 
     fn failed(&self, error: sqlx::Error) -> StoreError {
         StoreError::of(&self.name, error)
+    }
+
+    /// Begins a transaction that will write: it waits here for others that do, and not in its middle.
+    async fn begin_writing(&self) -> Result<Transaction<'static, Any>, StoreError> {
+        self.pool.begin_with(self.backend.begin()).await.map_err(|error| self.failed(error))
+    }
+
+    fn read<T>(&self, read: impl Fn(&AnyRow) -> Result<T, &'static str>, row: &AnyRow) -> Result<T, StoreError> {
+        read(row).map_err(|column| StoreError::Row { name: self.name.clone(), column })
+    }
+
+    async fn fetch<T>(
+        &self,
+        query: Query<'_, Any, AnyArguments>,
+        read: impl Fn(&AnyRow) -> Result<T, &'static str>,
+    ) -> Result<Vec<T>, StoreError> {
+        let rows = query.fetch_all(&self.pool).await.map_err(|error| self.failed(error))?;
+        rows.iter().map(|row| self.read(&read, row)).collect()
     }
 }
 

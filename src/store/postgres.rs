@@ -7,7 +7,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
-use sqlx::postgres::{PgConnectOptions, PgSslMode};
+use sqlx::postgres::{PgConnectOptions, PgListener, PgSslMode};
 use sqlx::{AnyConnection, AssertSqlSafe, Row};
 
 use super::{Access, StoreError};
@@ -130,6 +130,28 @@ pub async fn check_server(connection: &mut AnyConnection, name: &str) -> Result<
         return Err(StoreError::OldServer { name: name.to_owned(), version: version / 10_000 });
     }
     Ok(())
+}
+
+/// The channel that a server listens on for changes of the fleet.
+pub const CHANNEL: &str = "resyncd_fleet";
+
+/// What the database tells by itself.
+#[derive(Debug)]
+pub struct Notifications(PgListener);
+
+impl Notifications {
+    pub(super) async fn listen(url: &Secret, name: &str) -> Result<Self, StoreError> {
+        let failed = |error| StoreError::of(name, error);
+        let url = url.expose_text().unwrap_or_default();
+        let mut listener = PgListener::connect(url).await.map_err(failed)?;
+        listener.listen(CHANNEL).await.map_err(failed)?;
+        Ok(Self(listener))
+    }
+
+    /// Waits for the next change; false once the connection is lost and nothing more can come.
+    pub async fn changed(&mut self) -> bool {
+        matches!(self.0.try_recv().await, Ok(Some(_)))
+    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::unlock::key_row;
-use super::{KeyId, SEALED, UnlockError, Vault, VaultError};
+use super::{KeyId, SEALED, UnlockError, Vault, VaultError, is_sealed};
 use crate::store::{SealedRow, SealedTable, Store};
 
 /// Rows that are read at a time.
@@ -156,6 +156,7 @@ impl Found {
             Value::Object(object) => {
                 if object.len() == 1
                     && let Some(Value::String(sealed)) = object.get_mut(SEALED)
+                    && is_sealed(sealed)
                 {
                     return self.sealed(vault, master, format!("{prefix}{path}"), sealed);
                 }

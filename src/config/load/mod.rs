@@ -144,9 +144,9 @@ fn read_limits(table: Table<'_>) -> Option<Limits> {
 }
 
 fn read_cache(table: Table<'_>) -> Option<Cache> {
-    let bytes = table.size("size");
+    let (bytes, records) = (table.size("size"), table.size("records"));
     table.finish();
-    Some(Cache { bytes: bytes? })
+    Some(Cache { bytes: bytes?, records: records? })
 }
 
 fn read_events(table: Table<'_>) -> Option<Events> {

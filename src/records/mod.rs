@@ -1,0 +1,18 @@
+//! Records: devices and groups as they are set at run time, the strongest layer of settings. This module reads them: from
+//! the database's rows, with their secrets opened, to the [`Device`](crate::resync::Device) that the pipeline serves; keeps what was
+//! read; and follows what is changed. Editing them is `fleet`'s.
+
+mod follow;
+mod group;
+mod known;
+mod record;
+mod resolve;
+mod seal;
+mod tree;
+
+pub use follow::{Follower, Following};
+pub use group::GroupRecord;
+pub use known::{Records, Taken};
+pub use record::{Record, RecordError, Stored};
+pub use resolve::{device_of, group_of};
+pub use tree::{MASK, Tree, TreeError};

@@ -1,0 +1,51 @@
+//! What the database is asked for a request, and what it answered. The pipeline itself asks nobody: whoever calls it looks
+//! the devices up between its two steps.
+
+use std::sync::Arc;
+
+use super::profiles::{Device, Profiles};
+use crate::model::{MacAddr, Serial};
+
+/// What a device is looked up by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DeviceKey {
+    Mac(MacAddr),
+    Serial(Serial),
+}
+
+/// What is known of a device at run time.
+#[derive(Debug, Clone)]
+pub enum Lookup {
+    /// It has no record: what its file says holds, if it has one.
+    File,
+    /// The device as its record makes it.
+    Record(Arc<Device>),
+    /// It has a record that nothing can be made of; why.
+    Broken(String),
+    /// There is no such device, whatever files say.
+    Nothing,
+    /// The database does not answer, and the record is not known.
+    Away,
+}
+
+/// What was looked up for one request.
+#[derive(Debug, Default)]
+pub struct Found {
+    pub known: Vec<(DeviceKey, Lookup)>,
+    /// The database does not answer at present.
+    pub away: bool,
+}
+
+impl Found {
+    /// The device of a key; none where there is none.
+    pub(super) fn device(&self, key: &DeviceKey, profiles: &Profiles) -> Result<Option<Arc<Device>>, &Lookup> {
+        let known = self.known.iter().find(|(known, _)| known == key).map(|(_, lookup)| lookup);
+        match (known, key) {
+            (Some(Lookup::Record(device)), _) => Ok(Some(device.clone())),
+            (Some(Lookup::Nothing), _) => Ok(None),
+            (Some(lookup @ (Lookup::Broken(_) | Lookup::Away)), _) => Err(lookup),
+            (None | Some(Lookup::File), DeviceKey::Mac(mac)) => Ok(profiles.device(*mac).cloned()),
+            (None | Some(Lookup::File), DeviceKey::Serial(serial)) => Ok(profiles.device_by_serial(serial).cloned()),
+        }
+    }
+}

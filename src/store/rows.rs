@@ -1,0 +1,86 @@
+//! Rows in and out: statements that insert several at a time, and columns read by their names.
+
+use std::str::FromStr;
+
+use sqlx::Row;
+use sqlx::any::AnyRow;
+use time::OffsetDateTime;
+
+use super::Backend;
+
+/// Calls `insert` with so many rows at a time as the database takes well, until none is left.
+pub fn batches<T>(backend: Backend, rows: &[T]) -> impl Iterator<Item = &[T]> {
+    let mut rest = rows;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        // Powers of two only, so that few statements are ever prepared.
+        let count = backend.rows_at_a_time().min(1 << rest.len().ilog2());
+        let (batch, after) = rest.split_at_checked(count)?;
+        rest = after;
+        Some(batch)
+    })
+}
+
+/// `INSERT INTO table (…) VALUES ($1, …), (…)` for so many rows.
+pub fn insert_statement(table: &str, columns: &[&str], rows: usize) -> String {
+    let mut sql = format!("INSERT INTO {table} ({}) VALUES ", columns.join(", "));
+    for row in 0..rows {
+        for column in 1..=columns.len() {
+            let before = match (row, column) {
+                (0, 1) => "(",
+                (_, 1) => "), (",
+                _ => ", ",
+            };
+            sql.push_str(&format!("{before}${}", row * columns.len() + column));
+        }
+    }
+    sql.push(')');
+    sql
+}
+
+/// `($1, $2, …)`.
+pub fn list(count: usize) -> String {
+    let numbers: Vec<String> = (1..=count).map(|n| format!("${n}")).collect();
+    format!("({})", numbers.join(", "))
+}
+
+/// A column; the error is its name, where the row holds something else there.
+pub fn text(row: &AnyRow, column: &'static str) -> Result<String, &'static str> {
+    row.try_get(column).map_err(|_| column)
+}
+
+pub fn optional(row: &AnyRow, column: &'static str) -> Result<Option<String>, &'static str> {
+    row.try_get(column).map_err(|_| column)
+}
+
+pub fn number(row: &AnyRow, column: &'static str) -> Result<i64, &'static str> {
+    row.try_get(column).map_err(|_| column)
+}
+
+pub fn parsed<T: FromStr>(row: &AnyRow, column: &'static str) -> Result<T, &'static str> {
+    text(row, column)?.parse().map_err(|_| column)
+}
+
+pub fn parsed_optional<T: FromStr>(row: &AnyRow, column: &'static str) -> Result<Option<T>, &'static str> {
+    optional(row, column)?.map(|text| text.parse().map_err(|_| column)).transpose()
+}
+
+pub fn moment(row: &AnyRow, column: &'static str) -> Result<OffsetDateTime, &'static str> {
+    instant(number(row, column)?).ok_or(column)
+}
+
+/// The database counts what it counts in 64 bits with a sign.
+pub fn integer(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// Milliseconds since 1970.
+pub fn milliseconds(time: OffsetDateTime) -> i64 {
+    i64::try_from(time.unix_timestamp_nanos().div_euclid(1_000_000)).unwrap_or(i64::MAX)
+}
+
+pub fn instant(milliseconds: i64) -> Option<OffsetDateTime> {
+    OffsetDateTime::from_unix_timestamp_nanos(i128::from(milliseconds) * 1_000_000).ok()
+}
