@@ -19,6 +19,7 @@ mod events;
 mod examples;
 mod fuzz;
 mod lint;
+mod migrate;
 mod packs;
 mod phone_cisco;
 mod phone_network;

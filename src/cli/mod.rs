@@ -12,6 +12,7 @@ mod identify;
 mod key;
 pub mod log;
 pub mod logging;
+mod migrate;
 mod output;
 mod packs;
 mod phone;
@@ -59,6 +60,7 @@ enum Command {
     /// Make development certificates and signing requests, and say what a certificate is worth.
     Cert(cert::Args),
     Secrets(secrets::Args),
+    Migrate(migrate::Args),
     /// Play phones against a server.
     Phone(phone::Args),
     Docs(docs::Args),
@@ -121,6 +123,7 @@ impl Cli {
             Command::Encrypt(args) => args.run(),
             Command::Decrypt(args) => args.run(),
             Command::Cert(args) => args.run(configuration),
+            Command::Migrate(args) => configuration().and_then(|config| args.run(&config)),
             Command::Secrets(args) => configuration().and_then(|config| args.run(&config)),
             Command::Phone(args) => args.run(),
             Command::Docs(args) => args.run(),

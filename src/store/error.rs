@@ -44,7 +44,9 @@ pub enum StoreError {
          that version, or move the database away"
     )]
     Newer { name: String, version: i64, known: i64 },
-    #[error("the database {name} has no tables of this version; `resyncd serve` makes them when it starts")]
+    #[error(
+        "the database {name} has no tables of this version; `resyncd serve` makes them when it starts, and so does `resyncd migrate`"
+    )]
     Older { name: String },
     #[error(
         "the database {name} has a schema that resyncd did not make (step {version} differs); give database.url another \

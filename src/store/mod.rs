@@ -12,6 +12,7 @@ mod groups;
 mod keys;
 mod postgres;
 mod rows;
+mod schema;
 mod sqlite;
 
 use std::time::Duration;
@@ -32,6 +33,7 @@ pub use fleet::{Change, ChangeKind, DeviceWrite, FleetWrite, GroupWrite, WriteEr
 pub use groups::GroupRow;
 pub use keys::{KeyRow, SealedRow, SealedTable};
 pub use postgres::Notifications;
+pub use schema::Step;
 
 /// How long a statement waits for a database that another connection has locked.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);

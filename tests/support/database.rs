@@ -25,6 +25,7 @@ pub struct Scratch {
 
 impl Scratch {
     pub fn sqlite() -> Self {
+        sqlx::any::install_default_drivers();
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("resyncd.db");
         let url = format!("sqlite:{}", path.display());
