@@ -21,6 +21,7 @@ mod render;
 mod secrets;
 mod serve;
 mod table;
+mod token;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -63,6 +64,7 @@ enum Command {
     Migrate(migrate::Args),
     /// Play phones against a server.
     Phone(phone::Args),
+    Token(token::Args),
     Docs(docs::Args),
 }
 
@@ -126,6 +128,7 @@ impl Cli {
             Command::Migrate(args) => configuration().and_then(|config| args.run(&config)),
             Command::Secrets(args) => configuration().and_then(|config| args.run(&config)),
             Command::Phone(args) => args.run(),
+            Command::Token(args) => configuration().and_then(|config| args.run(&config)),
             Command::Docs(args) => args.run(),
         };
         match result {
