@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use resyncd::config::reference::{Kind, Otherwise, TABLES};
-use resyncd::config::{Admin, ClientCertificatePolicy, Config, Database, LogFormat, TlsVersion};
+use resyncd::config::{Admin, ClientCertificatePolicy, Config, DatabaseUrl, LogFormat, TlsVersion};
 use resyncd::document::Problems;
 
 use crate::support;
@@ -28,9 +28,9 @@ const LISTENER: &str = "[[listener]]\nname = \"http\"\naddress = \"0.0.0.0:8080\
 
 /// The file of a configuration's database.
 fn sqlite(config: &Config) -> PathBuf {
-    match &config.database {
-        Database::Sqlite(path) => path.clone(),
-        Database::Postgres(_) => panic!("{config:?}"),
+    match &config.database.url {
+        DatabaseUrl::Sqlite(path) => path.clone(),
+        DatabaseUrl::Postgres(_) => panic!("{config:?}"),
     }
 }
 

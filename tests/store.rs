@@ -168,7 +168,7 @@ async fn a_newer_schema_is_refused(scratch: &Scratch) {
 #[tokio::test]
 async fn a_server_that_is_not_there_is_named_without_its_password() {
     let url = "postgres://user:secret-word@127.0.0.1:1/resyncd";
-    let database = Database::Postgres(resyncd::model::Secret::new(url));
+    let database = Database::postgres(resyncd::model::Secret::new(url));
     assert!(!format!("{database:?}").contains("secret-word"));
     let error = Store::open(&database).await.unwrap_err().to_string();
     assert!(error.contains("resyncd on 127.0.0.1:1 does not answer") && !error.contains("secret-word"), "{error}");

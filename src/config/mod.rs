@@ -165,13 +165,42 @@ impl WebhookEvents {
     ];
 }
 
-/// Where devices and events are kept.
+/// Where devices and events are kept, and how it is talked to.
 #[derive(Debug, Clone)]
-pub enum Database {
+pub struct Database {
+    pub url: DatabaseUrl,
+    /// Connections; none: as many as suit the kind of database.
+    pub pool: Option<u32>,
+    /// To connect, and to wait for a connection that is free.
+    pub connect_timeout: Duration,
+    /// What PostgreSQL gives a statement.
+    pub statement_timeout: Duration,
+}
+
+/// Which database.
+#[derive(Debug, Clone)]
+pub enum DatabaseUrl {
     /// A file, relative to where the program was started.
     Sqlite(PathBuf),
     /// `postgres://USER@HOST:PORT/DATABASE?…`. Secret, because it may hold a password.
     Postgres(Secret),
+}
+
+impl Database {
+    /// A file of SQLite, and the defaults.
+    pub fn sqlite(path: impl Into<PathBuf>) -> Self {
+        Self::of(DatabaseUrl::Sqlite(path.into()))
+    }
+
+    /// A database of PostgreSQL, and the defaults.
+    pub fn postgres(url: Secret) -> Self {
+        Self::of(DatabaseUrl::Postgres(url))
+    }
+
+    fn of(url: DatabaseUrl) -> Self {
+        let (connect_timeout, statement_timeout) = (reference::CONNECT_TIMEOUT, reference::STATEMENT_TIMEOUT);
+        Self { url, pool: None, connect_timeout, statement_timeout }
+    }
 }
 
 #[derive(Debug, Clone)]

@@ -275,18 +275,48 @@ pub static WEBHOOK: Table = Table {
     ],
 };
 
+/// The defaults of [`DATABASE`], for those who have no file.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+pub const STATEMENT_TIMEOUT: Duration = Duration::from_secs(30);
+
 pub static DATABASE: Table = Table {
     name: "database",
     heading: "[database]",
     about: "What comes at run time: devices added by API or command, events.",
-    keys: &[key(
-        "url",
-        Text("`sqlite:PATH` or `postgres://USER@HOST:PORT/DATABASE`"),
-        Nothing("`resyncd.db` in `data_dir`"),
-        "Which database. SQLite is inside resyncd; its path is relative to the folder of the file. PostgreSQL (13 or later) is \
-         for several resyncd side by side. Give its password by `RESYNCD_DATABASE_URL`, `PGPASSWORD` or a `PGPASSFILE`, \
-         and ask for TLS with `?sslmode=verify-full&sslrootcert=FILE`.",
-    )],
+    keys: &[
+        key(
+            "url",
+            Text("`sqlite:PATH` or `postgres://USER@HOST:PORT/DATABASE`"),
+            Nothing("`resyncd.db` in `data_dir`"),
+            "Which database. SQLite is inside resyncd; its path is relative to the folder of the file. PostgreSQL (13 or later) is \
+             for several resyncd side by side. Give its password by `RESYNCD_DATABASE_URL`, `PGPASSWORD` or a `PGPASSFILE`, \
+             and ask for TLS with `?sslmode=verify-full&sslrootcert=FILE`: `FILE` holds, in PEM, the one root that the \
+             server's certificate leads to. The parameters are those of libpq: `host` (a folder is that of a socket), `port`, \
+             `dbname`, `user`, `password`, `sslmode` (`disable`; `prefer`, the default; `require`, which verifies nothing; \
+             `verify-ca`; `verify-full`), `sslrootcert`, and `sslcert` and `sslkey` for a certificate of resyncd's own, \
+             `application_name` and `options`; any other is refused.",
+        ),
+        key(
+            "pool",
+            Integer(2, 1_000),
+            Nothing("4 with SQLite, 8 with PostgreSQL"),
+            "Connections that this server opens at most. PostgreSQL takes 100 of all its clients unless told otherwise \
+             (`max_connections`).",
+        ),
+        key(
+            "connect_timeout",
+            Time(Duration::from_millis(100), MINUTE.saturating_mul(5)),
+            Value("5s"),
+            "To connect, and how long a query waits for a connection that is free.",
+        ),
+        key(
+            "statement_timeout",
+            Time(Duration::from_millis(100), HOUR),
+            Value("30s"),
+            "PostgreSQL gives up a statement that takes longer; the schema is changed, and backups are made and restored, \
+             without a limit.",
+        ),
+    ],
 };
 
 pub static SECRETS: Table = Table {

@@ -23,7 +23,7 @@ use crate::lint::Levels;
 use crate::records::{Follower, RecordError, Records};
 use crate::resync::{Generation, Pipeline};
 use crate::store::{Store, StoreError, WriteError};
-use crate::vault::Vault;
+use crate::vault::{UnlockError, Unlocked, Vault, unlock};
 
 pub use apply::Applied;
 pub use edit::{Edit, Expect, Name, What, typed};
@@ -69,6 +69,8 @@ pub enum FleetError {
     Write(#[from] WriteError),
     #[error(transparent)]
     Record(#[from] RecordError),
+    #[error(transparent)]
+    Unlock(#[from] UnlockError),
     #[error("{0}")]
     Problems(#[from] Problems),
     #[error("nothing was changed: {0} of the changes can't be made")]
@@ -107,7 +109,10 @@ impl Fleet {
     /// When the files are broken, or the database can't be opened.
     pub async fn open(config: Arc<Config>) -> Result<Self, FleetError> {
         let store = Store::open(&config.database).await?;
-        let vault = Vault::new(&config.secrets);
+        let Unlocked { vault, made } = unlock(&config, &store).await?;
+        if let Some(path) = made {
+            tracing::info!("made the key of the database's secrets, {}; keep a copy of it elsewhere", path.display());
+        }
         let loading = config.clone();
         let generation =
             tokio::task::spawn_blocking(move || Generation::load(&loading.templates, &loading.profiles, 1)).await;

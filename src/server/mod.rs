@@ -26,7 +26,7 @@ use crate::records::{Follower, Records};
 use crate::resync::{Generation, Pipeline};
 use crate::store::{Store, StoreError};
 use crate::tls::{Acceptor, BindError, Bounds, ConnectionFailure, Listening, bind, serve};
-use crate::vault::Vault;
+use crate::vault::{self, UnlockError};
 
 pub use first_start::{FirstStart, first_start};
 pub use reload::Reloader;
@@ -53,6 +53,8 @@ pub enum StartError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
+    Unlock(#[from] UnlockError),
+    #[error(transparent)]
     Recorder(#[from] RecorderError),
     #[error(transparent)]
     Fleet(#[from] FleetError),
@@ -70,7 +72,8 @@ impl Server {
         let config = Arc::new(config);
         let mut problems = Problems::default();
         // Named in the configuration, but not to be had: checks run without it, a server must not.
-        problems.extend(config.secrets.master_key.clone().err());
+        let is_made = vault::key_file_to_make(&config).is_some();
+        problems.extend(config.secrets.master_key.clone().err().filter(|_| !is_made));
         problems.extend(config.webhooks.iter().filter_map(|webhook| webhook.secret.clone().err()));
         problems.extend(config.secrets.read_keys.iter().filter_map(|key| key.clone().err()));
         let generation = Generation::load(&config.templates, &config.profiles, 1).unwrap_or_else(|found| {
@@ -98,7 +101,11 @@ impl Server {
         make_folder(&config.data_dir)?;
         let etag_key = etag_key(&config.data_dir)?;
         let store = Store::open(&config.database).await?;
-        let records = Arc::new(Records::new(store.clone(), Vault::new(&config.secrets), config.cache.records));
+        let vault::Unlocked { vault, made } = vault::unlock(&config, &store).await?;
+        if let Some(made) = made {
+            tracing::warn!("made the master key {}: keep a copy of it apart from the database", made.display());
+        }
+        let records = Arc::new(Records::new(store.clone(), vault, config.cache.records));
         let taken = records.take_in().await?;
         let metrics = Arc::new(Metrics::new());
         let recorder = Recorder::start(store, &config.events, &config.data_dir, metrics.clone())?;
