@@ -102,7 +102,7 @@ impl From<FleetError> for Problem {
             }
             FleetError::Problems(problems) => Self::of(Kind::Invalid, problems.iter().map(Mistake::from).collect()),
             FleetError::Refused(_) => Self::new(Kind::Invalid, error.to_string()),
-            FleetError::Randomness(_) | FleetError::Broken(_) => {
+            FleetError::Randomness(_) | FleetError::Broken(_) | FleetError::Unlock(_) => {
                 tracing::error!("the API could not change the fleet: {error}");
                 Self::new(Kind::Internal, "the server's log tells what it was")
             }
