@@ -44,6 +44,12 @@ struct FlagLabel {
     flag: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct WebhookLabels {
+    webhook: String,
+    result: &'static str,
+}
+
 /// Vendor by model. The texts are the packs', never a phone's.
 type Models = HashMap<Arc<str>, Arc<str>>;
 
@@ -58,6 +64,7 @@ pub struct Metrics {
     bytes: Family<ListenerLabel, Counter>,
     flags: Family<FlagLabel, Counter>,
     handshake_failures: Family<ListenerLabel, Counter>,
+    webhooks: Family<WebhookLabels, Counter>,
     connections: Gauge<u64, AtomicU64>,
     generation: Gauge<u64, AtomicU64>,
     pub(super) queued: Gauge,
@@ -79,6 +86,7 @@ impl Metrics {
             bytes: Family::default(),
             flags: Family::default(),
             handshake_failures: Family::default(),
+            webhooks: Family::default(),
             connections: Gauge::default(),
             generation: Gauge::default(),
             queued: Gauge::default(),
@@ -98,6 +106,11 @@ impl Metrics {
         registry.register_with_unit("answer", "Size of the answers' bodies", Unit::Bytes, metrics.bytes.clone());
         registry.register("event_flags", "Things worth a look in requests that were served", metrics.flags.clone());
         registry.register("handshake_failures", "Failed TLS handshakes", metrics.handshake_failures.clone());
+        registry.register(
+            "webhook_messages",
+            "Tries to tell a webhook, and what it was not told",
+            metrics.webhooks.clone(),
+        );
         registry.register("open_connections", "Connections open now", metrics.connections.clone());
         registry.register("generation", "The generation that is being served", metrics.generation.clone());
         registry.register("event_queue", "Events that wait for the database in memory", metrics.queued.clone());
@@ -128,6 +141,12 @@ impl Metrics {
     /// Takes over how many connections are open, over all listeners.
     pub fn set_connections(&self, open: usize) {
         self.connections.set(u64::try_from(open).unwrap_or(u64::MAX));
+    }
+
+    /// Counts a message of a webhook: `delivered`, `failed`, `given-up` or `dropped`. Without a name: it was dropped before
+    /// it was known for which.
+    pub fn count_webhook(&self, webhook: &str, result: &'static str) {
+        self.webhooks.get_or_create(&WebhookLabels { webhook: webhook.to_owned(), result }).inc();
     }
 
     /// Counts one event.

@@ -27,6 +27,7 @@ use crate::resync::{Generation, Pipeline};
 use crate::store::{Store, StoreError};
 use crate::tls::{Acceptor, BindError, Bounds, ConnectionFailure, Listening, bind, serve};
 use crate::vault::{self, UnlockError};
+use crate::webhooks::{self, WebhookError};
 
 pub use first_start::{FirstStart, first_start};
 pub use reload::Reloader;
@@ -58,6 +59,8 @@ pub enum StartError {
     Recorder(#[from] RecorderError),
     #[error(transparent)]
     Fleet(#[from] FleetError),
+    #[error(transparent)]
+    Webhook(#[from] WebhookError),
     #[error("{listener}: {error}")]
     Bind { listener: String, error: BindError },
     #[error("{path} can't be made or read: {why}")]
@@ -171,6 +174,14 @@ impl Server {
             let failed = |failure: ConnectionFailure| tracing::debug!(peer = %failure.peer, "admin: {}", failure.error);
             listeners.spawn(serve(listening, Bounds::new(&limits), answer, failed, stopping.clone()));
         }
+        let parts = webhooks::Parts {
+            store: records.store().clone(),
+            records: records.clone(),
+            pipeline: reloader.pipeline().clone(),
+            fleet,
+            metrics: recorder.metrics().clone(),
+        };
+        webhooks::start(&config.webhooks, parts, &recorder, &stopping, &mut listeners)?;
         let mut stopping_to_follow = stopping.clone();
         let groups = reloader.clone();
         listeners.spawn(async move {

@@ -34,9 +34,9 @@ pub use error::StoreError;
 pub use events::{EventFilter, EventGroup, GroupBy};
 pub use fleet::{Change, ChangeKind, DeviceWrite, FleetWrite, GroupWrite, WriteError};
 pub use groups::GroupRow;
-pub use keys::{KeyRow, SealedRow, SealedTable};
 pub use idempotency::{Begun, Stored};
-pub use outbox::{Delivery, Message};
+pub use keys::{KeyRow, SealedRow, SealedTable};
+pub use outbox::{Delivery, Message, Position};
 pub use postgres::Notifications;
 pub use schema::Step;
 
