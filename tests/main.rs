@@ -39,3 +39,4 @@ mod swarm;
 mod tls;
 mod values;
 mod vault;
+mod webhooks;

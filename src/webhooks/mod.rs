@@ -58,7 +58,7 @@ struct Office {
 #[derive(Debug, thiserror::Error)]
 pub enum WebhookError {
     #[error("{0}")]
-    Secret(#[from] Problem),
+    Secret(Problem),
     #[error("webhook \"{name}\": {error}")]
     Tls { name: String, error: ClientTlsError },
 }
@@ -110,7 +110,7 @@ pub fn start(
 
 impl Target {
     fn new(webhook: &Webhook) -> Result<Arc<Self>, WebhookError> {
-        let secret = webhook.secret.clone()?;
+        let secret = webhook.secret.clone().map_err(WebhookError::Secret)?;
         let is_tls = webhook.url.scheme_str() == Some("https");
         let tls = is_tls.then(|| ClientTls::new(webhook.ca.as_deref())).transpose();
         let tls = tls.map_err(|error| WebhookError::Tls { name: webhook.name.clone(), error })?;
