@@ -15,6 +15,7 @@ pub mod http;
 pub mod identity;
 pub mod lint;
 pub mod model;
+pub mod onboarding;
 pub mod packs;
 pub mod phone;
 pub mod preview;

@@ -22,6 +22,7 @@ mod examples;
 mod fuzz;
 mod lint;
 mod migrate;
+mod onboarding;
 mod packs;
 mod phone_cisco;
 mod phone_network;

@@ -35,6 +35,7 @@ pub struct Config {
     pub secrets: Secrets,
     pub limits: Limits,
     pub cache: Cache,
+    pub onboarding: Onboarding,
     pub events: Events,
     pub log: Log,
     pub folders: Vec<Folder>,
@@ -242,6 +243,17 @@ pub struct Cache {
     pub bytes: u64,
     /// Bytes of records of the database kept in memory.
     pub records: u64,
+}
+
+/// How phones become devices by themselves.
+#[derive(Debug, Clone)]
+pub struct Onboarding {
+    /// A phone that comes with a code has to prove by its client certificate which one it is.
+    pub certificate_required: bool,
+    /// Unknown phones of these networks wait for approval.
+    pub staging_networks: Vec<IpNet>,
+    /// How many may wait.
+    pub waiting: u64,
 }
 
 #[derive(Debug, Clone)]

@@ -387,6 +387,30 @@ pub static CACHE: Table = Table {
     ],
 };
 
+pub static ONBOARDING: Table = Table {
+    name: "onboarding",
+    heading: "[onboarding]",
+    about: "How phones become devices without anybody typing their MAC: by the code of an invitation (`resyncd device invite`), \
+            or by approval (`resyncd device waiting`).",
+    keys: &[
+        key(
+            "certificate",
+            Choice(&["required", "optional"]),
+            Value("required"),
+            "Whether a phone that comes with a code has to prove by its client certificate which one it is. `optional`: where \
+             it shows none, the MAC of its User-Agent is taken for its own.",
+        ),
+        key(
+            "staging_networks",
+            Texts("networks"),
+            Nothing("none"),
+            "Where phones are unpacked: `[\"10.0.9.0/24\"]`. A phone there that nobody knows waits for approval. Never name a \
+             network that strangers can come from.",
+        ),
+        key("waiting", Integer(1, 100_000), Value("1000"), "Phones that may wait for approval."),
+    ],
+};
+
 pub static EVENTS: Table = Table {
     name: "events",
     heading: "[events]",
@@ -471,6 +495,7 @@ pub static TABLES: &[&Table] = &[
     &SECRETS,
     &LIMITS,
     &CACHE,
+    &ONBOARDING,
     &EVENTS,
     &LOG,
     &FOLDER,

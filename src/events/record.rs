@@ -99,6 +99,7 @@ pub enum Refusal {
     WrongCertificate,
     /// The static file is not there.
     BrokenRecord,
+    Invitation,
     DatabaseAway,
     NoFile,
     /// The request itself is malformed.

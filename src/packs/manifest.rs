@@ -217,6 +217,7 @@ fn file(entry: &Reader<'_>, folder: &Path, models: &Models) -> Option<FileEntry>
             entry.problem("path", message, None);
         }
     }
+    let by_code = paths.iter().find(|path| path.has_code());
     let delivery = match entry.text("delivery").as_deref() {
         None => for_device && matches!(source, Source::Template { .. }),
         Some("device") if for_device => true,
@@ -226,6 +227,10 @@ fn file(entry: &Reader<'_>, folder: &Path, models: &Models) -> Option<FileEntry>
             false
         }
     };
+    if let Some(path) = by_code.filter(|_| delivery) {
+        let message = format!("{path} is asked for by a phone that holds no key yet");
+        entry.problem("delivery", message, "write delivery = \"plain\"".to_owned());
+    }
     Some(FileEntry {
         name,
         paths,

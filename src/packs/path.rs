@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use crate::model::{MacAddr, Serial};
+use crate::model::{MacAddr, Secret, Serial};
+
+/// The longest text that is looked at as the code of an invitation.
+const MAX_CODE: usize = 64;
 
 /// A path as a pack's manifest writes it: `/cisco/{mac}.xml`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +21,7 @@ enum Piece {
     Mac,
     Serial,
     Model,
+    Code,
 }
 
 /// What a path told about the phone it is for.
@@ -27,6 +31,8 @@ pub struct Captures {
     pub serial: Option<Serial>,
     /// Index of the model in its pack.
     pub model: Option<usize>,
+    /// The code of an invitation, as the phone was given it.
+    pub code: Option<Secret>,
 }
 
 /// Why a text is no path pattern.
@@ -34,7 +40,7 @@ pub struct Captures {
 pub enum PathPatternError {
     #[error("must begin with /")]
     Relative,
-    #[error("\"{{{0}}}\" is no placeholder; there are {{mac}}, {{serial}} and {{model}}")]
+    #[error("\"{{{0}}}\" is no placeholder; there are {{mac}}, {{serial}}, {{model}} and {{code}}")]
     Placeholder(String),
     #[error("has a {{ without its }}")]
     Open,
@@ -63,6 +69,7 @@ impl PathPattern {
                 "mac" => (Piece::Mac, "mac"),
                 "serial" => (Piece::Serial, "serial"),
                 "model" => (Piece::Model, "model"),
+                "code" => (Piece::Code, "code"),
                 other => return Err(PathPatternError::Placeholder(other.to_owned())),
             };
             if pieces.contains(&piece) {
@@ -79,7 +86,12 @@ impl PathPattern {
 
     /// Whether the path says which phone it is for.
     pub fn names_device(&self) -> bool {
-        self.pieces.iter().any(|piece| matches!(piece, Piece::Mac | Piece::Serial))
+        self.pieces.iter().any(|piece| matches!(piece, Piece::Mac | Piece::Serial | Piece::Code))
+    }
+
+    /// Whether phones come here with the code of an invitation.
+    pub fn has_code(&self) -> bool {
+        self.pieces.contains(&Piece::Code)
     }
 
     /// What the path tells, if it is of this form.
@@ -111,6 +123,16 @@ impl PathPattern {
                     found.serial.is_some() && self.step(rest, tail, models, found)
                 })
             }
+            Piece::Code => {
+                let is_code = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'-';
+                let length = path.bytes().take(MAX_CODE + 1).take_while(is_code).count();
+                let Some((head, tail)) = path.split_at_checked(length).filter(|_| (1..=MAX_CODE).contains(&length))
+                else {
+                    return false;
+                };
+                found.code = Some(Secret::new(head));
+                self.step(rest, tail, models, found)
+            }
             Piece::Model => models.each_prefix(path, &mut |model, length| {
                 let Some((_, tail)) = path.split_at_checked(length) else { return false };
                 found.model = Some(model);
@@ -128,6 +150,8 @@ impl PathPattern {
                 Piece::Mac => path.push_str(&mac?.to_string()),
                 Piece::Serial => path.push_str(serial?.as_str()),
                 Piece::Model => path.push_str(model),
+                // Nobody knows one.
+                Piece::Code => return None,
             }
         }
         Some(path)

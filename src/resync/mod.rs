@@ -12,7 +12,7 @@ mod target;
 
 pub use generation::{Generation, delivery_of};
 pub use groups::{Broken, Group, GroupId, GroupLayer, Groups};
-pub use lookup::{DeviceKey, Found, Lookup};
+pub use lookup::{DeviceKey, Found, Invited, Lookup};
 pub use pipeline::{Inquiry, Pipeline};
 pub use profiles::{Device, Profiles};
 pub use provenance::{Explained, ParameterTrace, Provenance};

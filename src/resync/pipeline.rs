@@ -9,7 +9,7 @@ use sha2::Sha256;
 
 use super::cache::{Profiles as Cache, Ready, Slot};
 use super::generation::{Generation, delivery_of};
-use super::lookup::{DeviceKey, Found, Lookup};
+use super::lookup::{DeviceKey, Found, Invited, Lookup};
 use super::profiles::Device;
 use super::request::{Answer, ClientCertificate, Request};
 use super::target::path_of;
@@ -70,24 +70,40 @@ impl Pipeline {
         let is_read = matches!(request.method, "GET" | "HEAD");
         let candidates = path_of(request.target).filter(|_| is_read).map(|path| generation.packs.matches(&path));
         let mut keys = Vec::new();
+        let mut code = None;
         for candidate in candidates.iter().flatten() {
             let pack = generation.packs.get(candidate.pack);
             let file = pack.and_then(|pack| pack.files.get(candidate.file));
-            if file.is_some_and(|file| file.audience == Audience::Device)
+            if let Some(found) = &candidate.captures.code {
+                code = Some(found.clone());
+            } else if file.is_some_and(|file| file.audience == Audience::Device)
                 && let Some(key) = key_of(candidate, || identify(&generation, request).certificate)
                 && !keys.contains(&key)
             {
                 keys.push(key);
             }
         }
-        Inquiry { generation, candidates, keys }
+        Inquiry { generation, candidates, keys, code }
+    }
+
+    /// What a request tells of its phone: by a certificate that verifies, and by its User-Agent.
+    pub fn identify(&self, request: &Request<'_>) -> (Option<Identified>, Option<Identified>) {
+        let generation = self.generation.load();
+        let said = request.user_agent.and_then(|text| generation.packs.identify_user_agent(text));
+        (identify(&generation, request).certificate, said.map(|(_, said)| said))
     }
 
     /// The second step: answers with what was found of the devices.
     pub fn answer_with(&self, request: &Request<'_>, asked: Inquiry, found: &Found) -> (Answer, Event) {
-        let Inquiry { generation, candidates, keys } = asked;
+        let Inquiry { generation, candidates, keys, code } = asked;
         let mut asking = Asking::new(self, &generation, request);
         asking.found = Some(found);
+        if code.is_some() {
+            let pattern = candidates.iter().flatten().find(|candidate| candidate.captures.code.is_some());
+            let pattern = pattern.and_then(|candidate| asking.pattern(candidate));
+            // A code is a secret, in events as everywhere.
+            asking.event.target = pattern.unwrap_or_default();
+        }
         let may_be_away = found.away && !keys.is_empty();
         let answer = match asking.answer(candidates) {
             Ok(answer) => {
@@ -100,6 +116,7 @@ impl Pipeline {
                 match refusal {
                     Refusal::Method => Answer::wrong_method(),
                     // Nobody can tell from the answer which devices are known here.
+                    Refusal::DatabaseAway => Answer::try_later(),
                     _ if may_be_away => {
                         asking.event.flags.push(Flag::DatabaseAway);
                         Answer::try_later()
@@ -140,6 +157,8 @@ pub struct Inquiry {
     candidates: Option<Vec<Candidate>>,
     /// The devices that it may be about.
     pub keys: Vec<DeviceKey>,
+    /// The code of an invitation that it came with.
+    pub code: Option<Secret>,
 }
 
 /// The device that a path names; where it names none, the one that the certificate does.
@@ -325,15 +344,31 @@ impl<'a> Asking<'a> {
     }
 
     fn device_of(&self, candidate: &Candidate) -> Result<Option<Arc<Device>>, Stop> {
-        let Some(key) = key_of(candidate, || self.certificate.clone()) else { return Ok(None) };
-        let profiles = &self.generation.profiles;
         let nothing = Found::default();
+        let key = if candidate.captures.code.is_some() {
+            match self.found.and_then(|found| found.invited.as_ref()) {
+                Some(Invited::Bound(mac)) => Some(DeviceKey::Mac(*mac)),
+                Some(Invited::Refused(why)) => return Err(refused(Refusal::Invitation, why.as_str())),
+                Some(Invited::Away) => return Err(refused(Refusal::DatabaseAway, "the database doesn't answer")),
+                None => return Err(refused(Refusal::Invitation, "nobody takes codes here")),
+            }
+        } else {
+            key_of(candidate, || self.certificate.clone())
+        };
+        let Some(key) = key else { return Ok(None) };
+        let profiles = &self.generation.profiles;
         self.found.unwrap_or(&nothing).device(&key, profiles).map_err(|lookup| match lookup {
             Lookup::Broken(why) => refused(Refusal::BrokenRecord, why.as_str()),
             _ => {
                 refused(Refusal::DatabaseAway, "the device's record is not known here, and the database doesn't answer")
             }
         })
+    }
+
+    /// The pattern of the path that a candidate with a code was asked for by.
+    fn pattern(&self, candidate: &Candidate) -> Option<String> {
+        let file = self.generation.packs.get(candidate.pack)?.files.get(candidate.file)?;
+        file.paths.iter().find(|path| path.has_code()).map(ToString::to_string)
     }
 
     /// Flags what the phone says of itself and its record says otherwise.
@@ -364,7 +399,7 @@ impl<'a> Asking<'a> {
         let fingerprint = self.generation.fingerprint(device);
         let is_static = matches!(meant.file.source, Source::Static(_));
         if let Some(ready) = self.pipeline.cache.get(&slot, fingerprint).filter(|_| !is_static) {
-            self.check_access(&ready.access, device, ready.encrypted)?;
+            self.check_access(meant, &ready.access, device, ready.encrypted)?;
             return Ok(ready);
         }
         let settings = self.generation.settings(device);
@@ -372,7 +407,7 @@ impl<'a> Asking<'a> {
         let encrypted = meant.file.delivery
             && settings.text("delivery.encryption").is_some_and(|encryption| encryption != "none")
             && settings.named("delivery.key").is_some();
-        self.check_access(&access, device, encrypted)?;
+        self.check_access(meant, &access, device, encrypted)?;
         let ready = if is_static {
             self.static_file(meant, Some(device))?
         } else {
@@ -385,7 +420,11 @@ impl<'a> Asking<'a> {
         Ok(ready)
     }
 
-    fn check_access(&self, access: &Access, device: &Device, encrypted: bool) -> Result<(), Stop> {
+    fn check_access(&self, meant: &Meant<'_>, access: &Access, device: &Device, encrypted: bool) -> Result<(), Stop> {
+        // Whoever came with the code, over TLS, was made this device by it just now.
+        if meant.candidate.captures.code.is_some() {
+            return Ok(());
+        }
         let asked = Asked { mac: device.mac, serial: device.serial.as_ref(), encrypted };
         let evidence = Evidence {
             peer: self.request.connection.peer.ip(),

@@ -19,8 +19,10 @@ use crate::api::{self, Api};
 use crate::config::{Config, Limits};
 use crate::document::{Problem, Problems};
 use crate::events::{Flushed, Metrics, Recorder, RecorderError};
+use crate::fleet::{Fleet, FleetError};
 use crate::http::{Admin, Folders, Phones};
 use crate::model::Secret;
+use crate::onboarding::Onboarding;
 use crate::records::{Follower, Records};
 use crate::resync::{Generation, Pipeline};
 use crate::store::{Store, StoreError};
@@ -38,6 +40,7 @@ pub struct Server {
     reloader: Reloader,
     recorder: Recorder,
     follower: Follower,
+    onboarding: Onboarding,
     stop: tokio_watch::Sender<bool>,
     listeners: JoinSet<()>,
     /// Dropped with the server: then nothing is watched any more.
@@ -53,6 +56,8 @@ pub enum StartError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Unlock(#[from] UnlockError),
+    #[error(transparent)]
+    Fleet(#[from] FleetError),
     #[error(transparent)]
     Recorder(#[from] RecorderError),
     #[error("{listener}: {error}")]
@@ -118,7 +123,11 @@ impl Server {
         reloader.announce();
         let (follower, following) = Follower::new();
 
-        let phones = Phones::new(pipeline, records.clone(), recorder.clone(), Folders::new(&config.folders));
+        let fleet = Fleet::of_server(config.clone(), &records, pipeline.clone(), follower.clone())?;
+        let onboarding = Onboarding::new(fleet, &config.onboarding);
+
+        let folders = Folders::new(&config.folders);
+        let phones = Phones::new(pipeline, records.clone(), onboarding.clone(), recorder.clone(), folders);
         let bounds = Bounds::new(&config.limits);
         let (stop, stopping) = tokio_watch::channel(false);
         let mut listeners = JoinSet::new();
@@ -176,9 +185,27 @@ impl Server {
                 _ = stopping_to_follow.wait_for(|stop| *stop) => {}
             }
         });
+        let inviting = onboarding.clone();
+        let mut stopping_to_prune = stopping.clone();
+        listeners.spawn(async move {
+            tokio::select! {
+                () = onboarding.prune_hourly() => {}
+                _ = stopping_to_prune.wait_for(|stop| *stop) => {}
+            }
+        });
         let watching = config.watch.then(|| Watching::start(&config, reloader.clone())).transpose();
         let watching = watching.map_err(|error| StartError::Watch(error.to_string()))?;
-        Ok(Self { addresses, admin, reloader, recorder, follower, stop, listeners, _watching: watching })
+        Ok(Self {
+            addresses,
+            admin,
+            reloader,
+            recorder,
+            follower,
+            onboarding: inviting,
+            stop,
+            listeners,
+            _watching: watching,
+        })
     }
 
     /// The phone listeners by name, and the address that each is bound to.
@@ -198,6 +225,11 @@ impl Server {
     /// Loads a new generation and the certificates, and puts them in force.
     pub fn reloader(&self) -> &Reloader {
         &self.reloader
+    }
+
+    /// Lets phones become devices.
+    pub fn onboarding(&self) -> &Onboarding {
+        &self.onboarding
     }
 
     /// Asks it to take in what has been changed in the database.

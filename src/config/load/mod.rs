@@ -19,7 +19,7 @@ use tracing_subscriber::EnvFilter;
 
 use self::environment::Environment;
 use self::table::{Context, Table, Wrong};
-use super::{Cache, Config, Events, Limits, Log, LogFormat, Secrets, reference};
+use super::{Cache, Config, Events, Limits, Log, LogFormat, Onboarding, Secrets, reference};
 use crate::document::{Document, Problem, Problems, Reader, nearest};
 
 impl Config {
@@ -91,6 +91,7 @@ fn read(top: Table<'_>, file: &Path) -> Option<Config> {
     let secrets = read_secrets(top.table("secrets", &reference::SECRETS));
     let limits = read_limits(top.table("limits", &reference::LIMITS));
     let cache = read_cache(top.table("cache", &reference::CACHE));
+    let onboarding = read_onboarding(top.table("onboarding", &reference::ONBOARDING));
     let events = read_events(top.table("events", &reference::EVENTS));
     let log = read_log(top.table("log", &reference::LOG));
     let key_file = secrets.key_file.as_deref();
@@ -110,6 +111,7 @@ fn read(top: Table<'_>, file: &Path) -> Option<Config> {
         secrets,
         limits: limits?,
         cache: cache?,
+        onboarding: onboarding?,
         events: events?,
         log: log?,
         folders,
@@ -144,6 +146,19 @@ fn read_cache(table: Table<'_>) -> Option<Cache> {
     let (bytes, records) = (table.size("size"), table.size("records"));
     table.finish();
     Some(Cache { bytes: bytes?, records: records? })
+}
+
+fn read_onboarding(table: Table<'_>) -> Option<Onboarding> {
+    let certificate = table.choice("certificate", &[("required", true), ("optional", false)]);
+    let networks = table.list("staging_networks", |text| match admin::network(text)? {
+        network if network.prefix_len() == 0 => {
+            Err(Wrong::new(format!("\"{text}\" is the whole internet")).help("name the networks of your staging"))
+        }
+        network => Ok(network),
+    });
+    let waiting = table.integer("waiting");
+    table.finish();
+    Some(Onboarding { certificate_required: certificate?, staging_networks: networks?, waiting: waiting? })
 }
 
 fn read_events(table: Table<'_>) -> Option<Events> {
