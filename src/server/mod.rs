@@ -165,7 +165,7 @@ impl Server {
                 body_bytes: config.admin.body_bytes,
                 profile_bytes: config.limits.profile_bytes,
             });
-            let admin = Admin::new(metrics, bounds, &config.admin.metrics_networks, api);
+            let admin = Admin::new(metrics, bounds, &config.admin.metrics_networks, records.clone(), api);
             let answer = move |connection, request| {
                 let admin = admin.clone();
                 async move { admin.answer(connection, request).await }
