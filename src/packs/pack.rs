@@ -9,6 +9,7 @@ use super::manifest::{FileEntry, Model, Models, Source, files, models};
 use super::mapping::Mapping;
 use super::parameters::ParameterList;
 use super::path::Captures;
+use super::upload::{UploadEntry, uploads};
 use crate::document::{Document, Problem, Problems, Reader, nearest};
 use crate::identity::Subject;
 use crate::settings::{Layer, LayerKind, read_layer};
@@ -31,6 +32,7 @@ pub struct Pack {
     pub description: String,
     pub models: Models,
     pub files: Vec<FileEntry>,
+    pub uploads: Vec<UploadEntry>,
     pub mappings: BTreeMap<String, Mapping>,
     pub parameters: ParameterList,
     /// `defaults.toml`.
@@ -168,6 +170,21 @@ impl Packs {
         candidates
     }
 
+    /// Every upload that may come to a path (decoded, without the query) by this method, packs in order. The candidates'
+    /// `file` is the index of the upload.
+    pub fn matches_upload(&self, path: &str, method: &str) -> Vec<Candidate> {
+        let mut candidates = Vec::new();
+        for (pack_index, pack) in self.list.iter().enumerate() {
+            for (index, upload) in pack.uploads.iter().enumerate().filter(|(_, upload)| upload.takes(method)) {
+                let captures = upload.paths.iter().find_map(|pattern| pattern.matches(path, &pack.models));
+                if let Some(captures) = captures {
+                    candidates.push(Candidate { pack: pack_index, file: index, captures });
+                }
+            }
+        }
+        candidates
+    }
+
     /// What the packs read from a User-Agent, and which pack did.
     pub fn identify_user_agent(&self, text: &str) -> Option<(usize, Identified)> {
         if text.len() > USER_AGENT_LIMIT {
@@ -214,6 +231,7 @@ impl Pack {
         let models = models(&reader);
         let patterns = Patterns::read(&reader);
         let files = files(&reader, folder, &models);
+        let uploads = uploads(&reader, &models, &files);
         reader.finish();
         problems.extend(collected.into_inner());
 
@@ -261,6 +279,7 @@ impl Pack {
             description,
             models,
             files,
+            uploads,
             mappings,
             parameters,
             defaults,

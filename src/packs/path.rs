@@ -18,6 +18,8 @@ enum Piece {
     Mac,
     Serial,
     Model,
+    /// Anything that is no `/`.
+    Any,
 }
 
 /// What a path told about the phone it is for.
@@ -34,7 +36,7 @@ pub struct Captures {
 pub enum PathPatternError {
     #[error("must begin with /")]
     Relative,
-    #[error("\"{{{0}}}\" is no placeholder; there are {{mac}}, {{serial}} and {{model}}")]
+    #[error("\"{{{0}}}\" is no placeholder; there are {{mac}}, {{serial}}, {{model}} and {{any}}")]
     Placeholder(String),
     #[error("has a {{ without its }}")]
     Open,
@@ -63,6 +65,7 @@ impl PathPattern {
                 "mac" => (Piece::Mac, "mac"),
                 "serial" => (Piece::Serial, "serial"),
                 "model" => (Piece::Model, "model"),
+                "any" => (Piece::Any, "any"),
                 other => return Err(PathPatternError::Placeholder(other.to_owned())),
             };
             if pieces.contains(&piece) {
@@ -80,6 +83,11 @@ impl PathPattern {
     /// Whether the path says which phone it is for.
     pub fn names_device(&self) -> bool {
         self.pieces.iter().any(|piece| matches!(piece, Piece::Mac | Piece::Serial))
+    }
+
+    /// Whether a part of it may be anything, so that no one path can be given out.
+    pub fn is_open(&self) -> bool {
+        self.pieces.contains(&Piece::Any)
     }
 
     /// What the path tells, if it is of this form.
@@ -116,6 +124,13 @@ impl PathPattern {
                 found.model = Some(model);
                 self.step(rest, tail, models, found)
             }),
+            Piece::Any => {
+                let longest = path.find('/').unwrap_or(path.len());
+                // The longest first; an end within a character is none.
+                (1..=longest).rev().any(|length| {
+                    path.split_at_checked(length).is_some_and(|(_, tail)| self.step(rest, tail, models, found))
+                })
+            }
         }
     }
 
@@ -128,6 +143,7 @@ impl PathPattern {
                 Piece::Mac => path.push_str(&mac?.to_string()),
                 Piece::Serial => path.push_str(serial?.as_str()),
                 Piece::Model => path.push_str(model),
+                Piece::Any => return None,
             }
         }
         Some(path)
@@ -184,6 +200,19 @@ mod tests {
         assert_eq!(captures("/{model}.cfg", "/6758i.cfg"), None);
         let found = captures("/s/{serial}.cfg", "/s/ccq162306ea.cfg").unwrap();
         assert_eq!(found.serial.unwrap().as_str(), "CCQ162306EA");
+    }
+
+    #[test]
+    fn anything_stands_within_one_folder() {
+        let crash = "/{mac}_{any}_crash.log";
+        let found = captures(crash, "/00085D1A9870_2014-05-01_10:00_é_crash.log").unwrap();
+        assert_eq!(found.mac.unwrap().to_string(), "00085d1a9870");
+        for path in ["/00085D1A9870__crash.log", "/00085D1A9870_a/b_crash.log", "/00085D1A9870_crash.log"] {
+            assert_eq!(captures(crash, path), None, "{path}");
+        }
+        let pattern = PathPattern::parse(crash, false).unwrap();
+        assert!(pattern.is_open() && pattern.names_device());
+        assert_eq!(pattern.fill(found.mac, None, ""), None);
     }
 
     #[test]
