@@ -23,6 +23,7 @@ pub mod server;
 pub mod settings;
 pub mod store;
 pub mod tls;
+pub mod uploads;
 
 /// The program's version and that of the OpenSSL it speaks with, `0.1.0 (OpenSSL 3.6.3 9 Jun 2026)`: who builds OpenSSL in
 /// has to follow its releases, and can see here what runs.

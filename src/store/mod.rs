@@ -6,6 +6,7 @@ mod error;
 mod events;
 mod postgres;
 mod sqlite;
+mod uploads;
 
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use crate::config;
 
 pub use error::StoreError;
 pub use events::{EventFilter, EventGroup, GroupBy};
+pub use uploads::UploadFilter;
 
 /// How long a statement waits for a database that another connection has locked.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
@@ -25,12 +27,16 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The schema, step by step. A step that was released is never changed: a new one is added at the end.
-const MIGRATIONS: &[(i64, &str, &str)] = &[(1, "events", include_str!("migrations/0001_events.sql"))];
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (1, "events", include_str!("migrations/0001_events.sql")),
+    (3, "uploads", include_str!("migrations/0003_uploads.sql")),
+];
 
 /// The database, open. Clones share its connections.
 #[derive(Debug, Clone)]
 pub struct Store {
     pool: AnyPool,
+    backend: Backend,
     /// What messages call the database.
     name: String,
 }
@@ -150,7 +156,7 @@ impl Store {
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .after_connect(move |connection, _| Box::pin(backend.prepare(connection, access)))
             .connect_lazy_with(options);
-        Ok(Self { pool, name })
+        Ok(Self { pool, backend, name })
     }
 
     /// Closes all connections, when what they are doing is done.

@@ -16,7 +16,7 @@ use tracing_subscriber::EnvFilter;
 
 use self::environment::Environment;
 use self::table::{Context, Table, Wrong};
-use super::{Admin, Cache, Config, Database, Events, Limits, Log, LogFormat, Secrets, reference};
+use super::{Admin, Cache, Config, Database, Events, Limits, Log, LogFormat, Secrets, Uploads, reference};
 use crate::document::{Document, Problem, Problems, Reader, nearest};
 use crate::model::Secret;
 
@@ -89,6 +89,7 @@ fn read(top: Table<'_>, file: &Path) -> Option<Config> {
     let limits = read_limits(top.table("limits", &reference::LIMITS));
     let cache = read_cache(top.table("cache", &reference::CACHE));
     let events = read_events(top.table("events", &reference::EVENTS));
+    let uploads = read_uploads(top.table("uploads", &reference::UPLOADS));
     let log = read_log(top.table("log", &reference::LOG));
     let folders = folder::folders(&top, data_dir.as_deref(), profiles.as_deref(), &listeners);
     let lint = lint::read(top.table("lint", &reference::LINT));
@@ -106,6 +107,7 @@ fn read(top: Table<'_>, file: &Path) -> Option<Config> {
         limits: limits?,
         cache: cache?,
         events: events?,
+        uploads: uploads?,
         log: log?,
         folders,
         lint: lint?,
@@ -178,6 +180,19 @@ fn read_events(table: Table<'_>) -> Option<Events> {
     };
     table.finish();
     Some(events)
+}
+
+fn read_uploads(table: Table<'_>) -> Option<Uploads> {
+    let uploads = Uploads {
+        size: table.size("size")?,
+        timeout: table.time("timeout")?,
+        at_once: table.integer("at_once")?,
+        per_device: table.integer("per_device")?,
+        keep: table.time_or_word("keep")?,
+        total: table.size("total")?,
+    };
+    table.finish();
+    Some(uploads)
 }
 
 fn read_log(table: Table<'_>) -> Option<Log> {
