@@ -129,4 +129,6 @@ pub enum Flag {
     CertificateDates,
     /// The client certificate is not made for client authentication, and the listener allows that.
     CertificatePurpose,
+    /// An upload is encrypted, and the device's key does not open it.
+    Sealed,
 }

@@ -94,6 +94,7 @@ words! { Flag, "flag",
     SerialDiffers "serial-differs" "The User-Agent or certificate names another serial number than the device's record."
     CertificateDates "certificate-dates" "The client certificate is expired or not yet valid; the listener allows that."
     CertificatePurpose "certificate-purpose" "The client certificate is not made for clients; the listener allows that."
+    Sealed "sealed" "What the phone sent is encrypted, and does not open with the device's key; it is kept as it came."
 }
 
 impl Outcome {

@@ -4,6 +4,7 @@
 mod admin;
 mod folders;
 mod phones;
+mod uploads;
 
 pub use admin::router as admin;
 pub use folders::Folders;

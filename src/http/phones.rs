@@ -15,23 +15,25 @@ use super::folders::{Folders, counted};
 use crate::events::{Event, Kind, Outcome, Recorder, Refusal, cut};
 use crate::resync::{Answer, Connection, Pipeline, Request, path_of};
 use crate::tls::{ConnectionError, ConnectionFailure, HandshakeError};
+use crate::uploads::Uploads;
 
 /// Answers phones, and records every answer. Clones share everything.
 #[derive(Debug, Clone)]
 pub struct Phones {
-    pipeline: Arc<Pipeline>,
-    recorder: Recorder,
+    pub(super) pipeline: Arc<Pipeline>,
+    pub(super) recorder: Recorder,
+    pub(super) uploads: Uploads,
     folders: Arc<Folders>,
 }
 
 impl Phones {
-    pub fn new(pipeline: Arc<Pipeline>, recorder: Recorder, folders: Folders) -> Self {
-        Self { pipeline, recorder, folders: Arc::new(folders) }
+    pub fn new(pipeline: Arc<Pipeline>, recorder: Recorder, uploads: Uploads, folders: Folders) -> Self {
+        Self { pipeline, recorder, uploads, folders: Arc::new(folders) }
     }
 
-    /// Answers one request. Its body is never read: phones send none that anything is done with.
+    /// Answers one request. Its body is read only where it is an upload, or a form, of a phone that may send it.
     pub async fn answer(&self, connection: Connection, request: http::Request<Incoming>) -> Response<Body> {
-        let (parts, _) = request.into_parts();
+        let (parts, body) = request.into_parts();
         let (time, started) = (OffsetDateTime::now_utc(), Instant::now());
         let user_agent = header(&parts.headers, &USER_AGENT);
         let if_none_match = header(&parts.headers, &IF_NONE_MATCH);
@@ -55,6 +57,9 @@ impl Phones {
         };
         let is_read = matches!(parts.method, Method::GET | Method::HEAD);
         let folder = path_of(target).filter(|_| is_read).and_then(|path| self.folders.find(&path));
+        if !is_read {
+            return self.take(&connection, &asked, &parts, body).await;
+        }
         let Some(found) = folder else {
             let (answer, event) = self.pipeline.answer(&asked);
             self.recorder.record(event);
@@ -134,7 +139,7 @@ impl Phones {
 }
 
 /// A header's value as text; what is not UTF-8 in it is replaced.
-fn header(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+pub(super) fn header(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
     headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
 }
 

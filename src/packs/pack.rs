@@ -9,6 +9,7 @@ use super::manifest::{FileEntry, Model, Models, Source, files, models};
 use super::mapping::Mapping;
 use super::parameters::ParameterList;
 use super::path::Captures;
+use super::reads::reads_request;
 use super::upload::{UploadEntry, uploads};
 use crate::document::{Document, Problem, Problems, Reader, nearest};
 use crate::identity::Subject;
@@ -39,6 +40,8 @@ pub struct Pack {
     pub defaults: Layer,
     pub templates: Vec<TemplateText>,
     patterns: Patterns,
+    /// Whether any of its templates or expressions may read what a phone posts.
+    pub reads_request: bool,
     /// Changes when any file of the pack does.
     pub fingerprint: u64,
 }
@@ -272,6 +275,10 @@ impl Pack {
         };
         let templates = templates(folder, &profiles.join("templates").join(&name), &mut problems);
         let fingerprint = fingerprint(folder, &templates, &defaults);
+        let reads_request = templates.iter().any(|template| reads_request(&template.text))
+            || mappings.values().any(|mapping: &Mapping| {
+                mapping.families().any(|(_, found)| found.iter().any(|entry| reads_request(&entry.expression)))
+            });
         problems.into_result(Self {
             name,
             folder: folder.to_owned(),
@@ -285,6 +292,7 @@ impl Pack {
             defaults,
             templates,
             patterns,
+            reads_request,
             fingerprint,
         })
     }

@@ -7,6 +7,7 @@ mod profiles;
 mod provenance;
 mod request;
 mod target;
+mod upload;
 
 pub use generation::{Generation, delivery_of};
 pub use pipeline::Pipeline;
@@ -14,3 +15,4 @@ pub use profiles::{Device, Group, GroupId, Profiles};
 pub use provenance::{Explained, ParameterTrace, Provenance};
 pub use request::{Answer, ClientCertificate, Connection, Request, TlsSession};
 pub use target::path_of;
+pub use upload::{Admission, Admitted};

@@ -13,10 +13,10 @@ use super::profiles::Device;
 use super::request::{Answer, ClientCertificate, Request};
 use super::target::path_of;
 use crate::events::{Event, Flag, Kind, Outcome, Refusal, cut};
-use crate::identity::{Access, Asked, Evidence, decide};
+use crate::identity::{Access, Asked, Evidence, Proof, decide};
 use crate::model::Secret;
 use crate::packs::{Audience, Candidate, FileEntry, Identified, Source};
-use crate::render::{RenderError, Shown};
+use crate::render::{Form, RenderError, Shown};
 use crate::settings::Effective;
 
 /// The pipeline: the generation in force, and the profiles kept ready.
@@ -60,26 +60,22 @@ impl Pipeline {
 
     /// Answers a request, and records it.
     pub fn answer(&self, request: &Request<'_>) -> (Answer, Event) {
+        self.answer_with(request, None)
+    }
+
+    /// Answers a request that posts a form, once [`Pipeline::admit`] has let it through.
+    pub fn answer_form(&self, request: &Request<'_>, form: &Form) -> (Answer, Event) {
+        self.answer_with(request, Some(form))
+    }
+
+    fn answer_with(&self, request: &Request<'_>, form: Option<&Form>) -> (Answer, Event) {
         let generation = self.generation.load();
         let mut asking = Asking::new(self, &generation, request);
-        let answer = match asking.answer() {
-            Ok(answer) => answer,
-            Err(Stop::Refused(refusal, reason)) => {
-                asking.event.outcome = Outcome::Refused(refusal);
-                asking.event.reason = Some(reason);
-                if refusal == Refusal::Method { Answer::wrong_method() } else { Answer::refused() }
-            }
-            Err(Stop::Failed(error)) => {
-                asking.event.outcome = Outcome::Failed;
-                asking.event.reason = Some(error.to_string());
-                Answer::empty(500)
-            }
-        };
-        let mut event = asking.event;
-        event.status = answer.status;
-        event.bytes = u64::try_from(answer.body.len()).unwrap_or(u64::MAX);
-        event.duration = request.started.elapsed();
-        (answer, event)
+        asking.form = form;
+        match asking.answer() {
+            Ok(answer) => asking.answered(answer),
+            Err(stop) => asking.stopped(stop),
+        }
     }
 
     /// Changes exactly when the profile or the way that it is packed does.
@@ -95,7 +91,7 @@ impl Pipeline {
 }
 
 /// Why a request ends without a file.
-enum Stop {
+pub(super) enum Stop {
     Refused(Refusal, String),
     Failed(RenderError),
 }
@@ -106,33 +102,35 @@ impl From<RenderError> for Stop {
     }
 }
 
-fn refused(refusal: Refusal, reason: impl Into<String>) -> Stop {
+pub(super) fn refused(refusal: Refusal, reason: impl Into<String>) -> Stop {
     Stop::Refused(refusal, reason.into())
 }
 
 /// One request on its way.
-struct Asking<'a> {
+pub(super) struct Asking<'a> {
     pipeline: &'a Pipeline,
-    generation: &'a Generation,
+    pub(super) generation: &'a Generation,
     request: &'a Request<'a>,
+    /// What was posted; none for a request without a body.
+    form: Option<&'a Form>,
     /// Which pack knows the User-Agent.
-    user_agent: Option<(usize, Identified)>,
+    pub(super) user_agent: Option<(usize, Identified)>,
     /// What the packs read from a certificate that verifies.
     certificate: Option<Identified>,
     certificate_problem: Option<&'a str>,
-    event: Event,
+    pub(super) event: Event,
 }
 
 /// The file that a path means.
-struct Meant<'a> {
-    candidate: Candidate,
-    file: &'a FileEntry,
+pub(super) struct Meant<'a> {
+    pub candidate: Candidate,
+    pub file: &'a FileEntry,
     /// None for a file for anyone.
-    device: Option<&'a Device>,
+    pub device: Option<&'a Device>,
 }
 
 impl<'a> Asking<'a> {
-    fn new(pipeline: &'a Pipeline, generation: &'a Generation, request: &'a Request<'a>) -> Self {
+    pub(super) fn new(pipeline: &'a Pipeline, generation: &'a Generation, request: &'a Request<'a>) -> Self {
         let tls = request.connection.tls.as_ref();
         let user_agent = request.user_agent.and_then(|text| generation.packs.identify_user_agent(text));
         let mut flags = Vec::new();
@@ -183,12 +181,39 @@ impl<'a> Asking<'a> {
             reason: None,
             flags,
         };
-        Self { pipeline, generation, request, user_agent, certificate, certificate_problem, event }
+        Self { pipeline, generation, request, form: None, user_agent, certificate, certificate_problem, event }
+    }
+
+    /// Ends with an answer.
+    fn answered(self, answer: Answer) -> (Answer, Event) {
+        let mut event = self.event;
+        event.status = answer.status;
+        event.bytes = u64::try_from(answer.body.len()).unwrap_or(u64::MAX);
+        event.duration = self.request.started.elapsed();
+        (answer, event)
+    }
+
+    /// Ends without one.
+    pub(super) fn stopped(mut self, stop: Stop) -> (Answer, Event) {
+        let answer = match stop {
+            Stop::Refused(refusal, reason) => {
+                self.event.outcome = Outcome::Refused(refusal);
+                self.event.reason = Some(reason);
+                if refusal == Refusal::Method { Answer::wrong_method() } else { Answer::refused() }
+            }
+            Stop::Failed(error) => {
+                self.event.outcome = Outcome::Failed;
+                self.event.reason = Some(error.to_string());
+                Answer::empty(500)
+            }
+        };
+        self.answered(answer)
     }
 
     fn answer(&mut self) -> Result<Answer, Stop> {
-        if !matches!(self.request.method, "GET" | "HEAD") {
-            return Err(refused(Refusal::Method, "phones fetch their files by GET or HEAD"));
+        let posts = self.request.method == "POST" && self.form.is_some();
+        if !posts && !matches!(self.request.method, "GET" | "HEAD") {
+            return Err(refused(Refusal::Method, "phones fetch their files by GET, HEAD or, with a form, POST"));
         }
         let path = path_of(self.request.target)
             .ok_or_else(|| refused(Refusal::BadRequest, "the request target names no path"))?;
@@ -208,7 +233,7 @@ impl<'a> Asking<'a> {
     }
 
     /// Finds the file, and the device that it is for.
-    fn meant(&mut self, path: &str) -> Result<Meant<'a>, Stop> {
+    pub(super) fn meant(&mut self, path: &str) -> Result<Meant<'a>, Stop> {
         let candidates = self.generation.packs.matches(path);
         if candidates.is_empty() {
             return Err(refused(Refusal::UnknownPath, "no pack has a file at this path"));
@@ -251,7 +276,7 @@ impl<'a> Asking<'a> {
     }
 
     /// The device that a path names; where it names none, the one that the certificate does.
-    fn device_of(&self, candidate: &Candidate) -> Option<&'a Device> {
+    pub(super) fn device_of(&self, candidate: &Candidate) -> Option<&'a Device> {
         let profiles = &self.generation.profiles;
         let captures = &candidate.captures;
         if let Some(mac) = captures.mac {
@@ -269,7 +294,7 @@ impl<'a> Asking<'a> {
     }
 
     /// Flags what the phone says of itself and its record says otherwise.
-    fn compare(&mut self, device: &Device) {
+    pub(super) fn compare(&mut self, device: &Device) {
         let model = self.generation.packs.pack_and_model(device.model).map(|(_, model)| model);
         let said = self.user_agent.as_ref().map(|(_, said)| said);
         for found in said.into_iter().chain(&self.certificate).filter(|found| !found.generic) {
@@ -295,15 +320,14 @@ impl<'a> Asking<'a> {
         };
         let fingerprint = self.generation.fingerprint(device);
         let is_static = matches!(meant.file.source, Source::Static(_));
-        if let Some(ready) = self.pipeline.cache.get(&slot, fingerprint).filter(|_| !is_static) {
+        let is_kept = !is_static && !self.reads_form(meant);
+        if let Some(ready) = self.pipeline.cache.get(&slot, fingerprint).filter(|_| is_kept) {
             self.check_access(&ready.access, device, ready.encrypted)?;
             return Ok(ready);
         }
         let settings = self.generation.settings(device);
         let access = Access::of(&settings);
-        let encrypted = meant.file.delivery
-            && settings.text("delivery.encryption").is_some_and(|encryption| encryption != "none")
-            && settings.named("delivery.key").is_some();
+        let encrypted = Self::is_encrypted(meant.file, &settings);
         self.check_access(&access, device, encrypted)?;
         let ready = if is_static {
             self.static_file(meant, Some(device))?
@@ -311,25 +335,39 @@ impl<'a> Asking<'a> {
             self.rendered(meant, device, &settings, Ready::blank(fingerprint, access, encrypted))?
         };
         let ready = Arc::new(ready);
-        if !is_static {
+        if is_kept {
             self.pipeline.cache.put(slot, ready.clone());
         }
         Ok(ready)
     }
 
-    fn check_access(&self, access: &Access, device: &Device, encrypted: bool) -> Result<(), Stop> {
+    /// Whether the answer may depend on what was posted, so that it is no one else's and no other time's.
+    fn reads_form(&self, meant: &Meant<'_>) -> bool {
+        let has_fields = self.form.is_some_and(|form| !form.is_empty());
+        has_fields && self.generation.packs.get(meant.candidate.pack).is_some_and(|pack| pack.reads_request)
+    }
+
+    /// Whether a file's body is encrypted with the device's own key.
+    pub(super) fn is_encrypted(file: &FileEntry, settings: &Effective) -> bool {
+        file.delivery
+            && settings.text("delivery.encryption").is_some_and(|encryption| encryption != "none")
+            && settings.named("delivery.key").is_some()
+    }
+
+    pub(super) fn check_access(&self, access: &Access, device: &Device, encrypted: bool) -> Result<Proof, Stop> {
         let asked = Asked { mac: device.mac, serial: device.serial.as_ref(), encrypted };
         let evidence = Evidence {
             peer: self.request.connection.peer.ip(),
             certificate: self.certificate.as_ref(),
             certificate_problem: self.certificate_problem,
         };
-        decide(access, &asked, &evidence).map(|_| ()).map_err(|denied| Stop::Refused(denied.refusal, denied.reason))
+        decide(access, &asked, &evidence).map_err(|denied| Stop::Refused(denied.refusal, denied.reason))
     }
 
     fn rendered(&self, meant: &Meant<'_>, device: &Device, settings: &Effective, blank: Ready) -> Result<Ready, Stop> {
         let limit = self.pipeline.profile_limit;
-        let rendered = self.generation.render(device, meant.file, settings, Shown::Real, limit)?;
+        let generation = self.generation;
+        let rendered = generation.render_with_form(device, meant.file, settings, Shown::Real, limit, self.form)?;
         if !meant.file.delivery {
             return Ok(self.plain(meant.file, rendered.body, blank));
         }
@@ -359,14 +397,18 @@ impl<'a> Asking<'a> {
             return Ok(Arc::new(self.static_file(meant, None)?));
         }
         let fingerprint = self.generation.fingerprint_for_anyone(meant.candidate.pack, model);
-        if let Some(ready) = self.pipeline.cache.get(&slot, fingerprint) {
+        let is_kept = !self.reads_form(meant);
+        if let Some(ready) = self.pipeline.cache.get(&slot, fingerprint).filter(|_| is_kept) {
             return Ok(ready);
         }
         let limit = self.pipeline.profile_limit;
-        let rendered = self.generation.render_for_anyone(meant.candidate.pack, meant.file, model, limit)?;
+        let pack = meant.candidate.pack;
+        let rendered = self.generation.render_for_anyone_with_form(pack, meant.file, model, limit, self.form)?;
         let blank = Ready::blank(fingerprint, Access::default(), false);
         let ready = Arc::new(self.plain(meant.file, rendered.body, blank));
-        self.pipeline.cache.put(slot, ready.clone());
+        if is_kept {
+            self.pipeline.cache.put(slot, ready.clone());
+        }
         Ok(ready)
     }
 

@@ -23,6 +23,7 @@ use crate::model::Secret;
 use crate::resync::{Generation, Pipeline};
 use crate::store::{Store, StoreError};
 use crate::tls::{Acceptor, BindError, Bounds, Listening, bind, serve};
+use crate::uploads::{UploadError, Uploads};
 
 pub use first_start::{FirstStart, first_start};
 pub use reload::Reloader;
@@ -34,6 +35,7 @@ pub struct Server {
     admin: Option<SocketAddr>,
     reloader: Reloader,
     recorder: Recorder,
+    uploads: Uploads,
     stop: tokio_watch::Sender<bool>,
     listeners: JoinSet<()>,
     /// Dropped with the server: then nothing is watched any more.
@@ -49,6 +51,8 @@ pub enum StartError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Recorder(#[from] RecorderError),
+    #[error(transparent)]
+    Uploads(#[from] UploadError),
     #[error("{listener}: {error}")]
     Bind { listener: String, error: BindError },
     #[error("{path} can't be made or read: {why}")]
@@ -90,6 +94,7 @@ impl Server {
         let etag_key = etag_key(&config.data_dir)?;
         let store = Store::open(&config.database).await?;
         let metrics = Arc::new(Metrics::new());
+        let uploads = Uploads::start(store.clone(), &config.uploads, &config.data_dir).await?;
         let recorder = Recorder::start(store, &config.events, &config.data_dir, metrics.clone())?;
         let pipeline = Pipeline::new(generation, config.cache.bytes, etag_key, config.limits.profile_bytes);
         let pipeline = Arc::new(pipeline);
@@ -101,10 +106,11 @@ impl Server {
         );
         reloader.announce();
 
-        let phones = Phones::new(pipeline, recorder.clone(), Folders::new(&config.folders));
+        let phones = Phones::new(pipeline, recorder.clone(), uploads.clone(), Folders::new(&config.folders));
         let bounds = Bounds::new(&config.limits);
         let (stop, stopping) = tokio_watch::channel(false);
         let mut listeners = JoinSet::new();
+        listeners.spawn(uploads.clone().keep_pruned(stopping.clone()));
         let mut addresses = Vec::new();
         let mut bound = Vec::new();
         for (listener, acceptor) in config.listeners.iter().zip(acceptors) {
@@ -141,7 +147,7 @@ impl Server {
         }
         let watching = config.watch.then(|| Watching::start(&config, reloader.clone())).transpose();
         let watching = watching.map_err(|error| StartError::Watch(error.to_string()))?;
-        Ok(Self { addresses, admin, reloader, recorder, stop, listeners, _watching: watching })
+        Ok(Self { addresses, admin, reloader, recorder, uploads, stop, listeners, _watching: watching })
     }
 
     /// The phone listeners by name, and the address that each is bound to.
@@ -165,6 +171,11 @@ impl Server {
 
     pub fn recorder(&self) -> &Recorder {
         &self.recorder
+    }
+
+    /// What phones have sent.
+    pub fn uploads(&self) -> &Uploads {
+        &self.uploads
     }
 
     /// Stops: no more connections are accepted, open ones finish their request, and every event reaches database or spool.

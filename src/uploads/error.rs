@@ -9,7 +9,9 @@ use crate::store::StoreError;
 pub enum UploadError {
     #[error("more than {0} bytes come; the pack's upload (size) and uploads.size of the configuration allow no more")]
     TooLarge(u64),
-    #[error("it unpacks to more than {0} bytes; the pack's upload (size) and uploads.size of the configuration allow no more")]
+    #[error(
+        "it unpacks to more than {0} bytes; the pack's upload (size) and uploads.size of the configuration allow no more"
+    )]
     UnpacksTooLarge(u64),
     #[error(transparent)]
     Malformed(#[from] MultipartError),

@@ -99,12 +99,7 @@ impl Uploads {
     }
 
     /// The newest uploads that the filter lets through, `limit` and [`PAGE`] at most; those before `before` where it is given.
-    pub async fn list(
-        &self,
-        filter: &UploadFilter,
-        before: Option<UploadId>,
-        limit: u64,
-    ) -> Result<Page, UploadError> {
+    pub async fn list(&self, filter: &UploadFilter, before: Option<UploadId>, limit: u64) -> Result<Page, UploadError> {
         let limit = limit.clamp(1, PAGE);
         let uploads = self.0.store.uploads(filter, before, limit).await?;
         let is_full = u64::try_from(uploads.len()).unwrap_or(u64::MAX) >= limit;

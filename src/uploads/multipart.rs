@@ -276,11 +276,7 @@ mod tests {
             \x1f\x8b\r\n--AaB03\r\n-- \r\n\r\n--AaB03x\r\nContent-Disposition: form-data; name=\"empty\"\r\n\r\n\r\n--AaB03x--\r\nepilogue";
         let wanted = [
             ("devicename".to_owned(), None, b"SEP".to_vec()),
-            (
-                "prt_file".to_owned(),
-                Some("a;\"b\\c.tar.gz".to_owned()),
-                b"\x1f\x8b\r\n--AaB03\r\n-- \r\n".to_vec(),
-            ),
+            ("prt_file".to_owned(), Some("a;\"b\\c.tar.gz".to_owned()), b"\x1f\x8b\r\n--AaB03\r\n-- \r\n".to_vec()),
             ("empty".to_owned(), None, Vec::new()),
         ];
         for step in [1, 2, 3, 7, 64, body.len()] {
@@ -300,7 +296,9 @@ mod tests {
         let long = format!("{head}X: {}", "x".repeat(2 * HEAD_LIMIT));
         assert_eq!(error(long.as_bytes()), MultipartError::LongHead(1));
         assert_eq!(error(format!("{head}\r\n\r\n").repeat(PARTS + 1).as_bytes()), MultipartError::ManyParts);
-        for wrong in ["multipart/form-data", "multipart/form-data; boundary=", "multipart/form-data; boundary=\"\u{1}\""] {
+        for wrong in
+            ["multipart/form-data", "multipart/form-data; boundary=", "multipart/form-data; boundary=\"\u{1}\""]
+        {
             assert!(is_multipart(wrong));
             assert_eq!(Multipart::new(wrong).unwrap_err(), MultipartError::Boundary, "{wrong}");
         }

@@ -230,7 +230,8 @@ impl Receiving {
 
     async fn open(&mut self) -> Result<Opened, UploadError> {
         let coding = self.about.content_encoding.clone().filter(|_| self.form.is_none());
-        let opening = Opening { limit: usize::try_from(self.limit).unwrap_or(usize::MAX), ..self.about.opening.clone() };
+        let opening =
+            Opening { limit: usize::try_from(self.limit).unwrap_or(usize::MAX), ..self.about.opening.clone() };
         let wanted = opening.decrypt || opening.gunzip;
         if !wanted || !is_packed(&self.file.begin, coding.as_deref()) {
             return Ok(Opened::default());
