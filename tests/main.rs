@@ -33,4 +33,5 @@ mod store;
 mod support;
 mod swarm;
 mod tls;
+mod uploads;
 mod values;
