@@ -8,6 +8,7 @@ pub mod config;
 pub mod delivery;
 pub mod diff;
 pub mod document;
+pub mod drift;
 pub mod events;
 pub mod http;
 pub mod identity;

@@ -15,6 +15,7 @@ mod config;
 mod delivery;
 mod diff;
 mod docs;
+mod drift;
 mod events;
 mod examples;
 mod fuzz;

@@ -152,7 +152,8 @@ async fn looking_changes_nothing(scratch: &Scratch) {
 async fn a_newer_schema_is_refused(scratch: &Scratch) {
     Store::open(&scratch.database).await.unwrap();
     let mut connection = AnyConnection::connect(&scratch.url).await.unwrap();
-    let newer = "UPDATE _sqlx_migrations SET version = 9999";
+    let newer = "UPDATE _sqlx_migrations SET version = 9999 \
+                 WHERE version = (SELECT MAX(version) FROM _sqlx_migrations)";
     sqlx::raw_sql(newer).execute(&mut connection).await.unwrap();
     for opened in [Store::open(&scratch.database).await, Store::open_read_only(&scratch.database).await] {
         let error = opened.unwrap_err().to_string();

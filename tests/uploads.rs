@@ -85,7 +85,7 @@ fn gcm(key: &str) -> Encryption {
 }
 
 /// An emulated Cisco phone sends the reports that its rule asks for.
-fn report(running: &Running, mac: &str, digest: KeyDigest, parameters: &[(&str, &str)]) {
+pub fn report(running: &Running, mac: &str, digest: KeyDigest, parameters: &[(&str, &str)]) {
     let identity = Identity {
         model: "CP-6841-3PCC".to_owned(),
         mac: mac.parse().unwrap(),
