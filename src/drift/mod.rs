@@ -9,4 +9,4 @@ mod report;
 pub use compare::{Cause, Comparison, Status, Times, compare};
 pub use device::{Drift, DriftError, Used, of_device};
 pub use expected::{Expected, Profile, expected};
-pub use report::{Report, ReportError, Source, read};
+pub use report::{Report, ReportError, Source, name, read};

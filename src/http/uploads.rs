@@ -27,7 +27,7 @@ enum BodyError {
 
 /// How an upload ended.
 enum End {
-    Kept(Kept),
+    Kept(Box<Kept>),
     Body(BodyError),
     Refused(UploadError),
 }
@@ -110,7 +110,7 @@ impl Phones {
             }
         }
         match receiving.finish().await {
-            Ok(kept) => End::Kept(kept),
+            Ok(kept) => End::Kept(Box::new(kept)),
             Err(error) => End::Refused(error),
         }
     }

@@ -252,10 +252,12 @@ mod tests {
 
     const TYPE: &str = "multipart/form-data; boundary=AaB03x";
 
-    /// Part names with file names and contents.
-    fn read(body: &[u8], step: usize) -> Result<Vec<(String, Option<String>, Vec<u8>)>, MultipartError> {
+    /// Name, file name and content.
+    type Part = (String, Option<String>, Vec<u8>);
+
+    fn read(body: &[u8], step: usize) -> Result<Vec<Part>, MultipartError> {
         let mut form = Multipart::new(TYPE)?;
-        let mut parts: Vec<(String, Option<String>, Vec<u8>)> = Vec::new();
+        let mut parts: Vec<Part> = Vec::new();
         for bytes in body.chunks(step) {
             for piece in form.push(bytes)? {
                 match piece {
