@@ -147,7 +147,7 @@ pub fn uploads(reader: &Reader<'_>, models: &Models, files: &[FileEntry]) -> Vec
 }
 
 fn upload(entry: &Reader<'_>, models: &Models) -> Option<UploadEntry> {
-    let name = entry.required_text("name")?;
+    let name = entry.required_text("name");
     let any_case = entry.boolean("any_case").unwrap_or(false);
     if !entry.has("path") {
         entry.missing("path");
@@ -182,18 +182,10 @@ fn upload(entry: &Reader<'_>, models: &Models) -> Option<UploadEntry> {
         let why = if decrypt || gunzip { "; what is decrypted or unpacked is held in memory" } else { "" };
         entry.problem("size", format!("must be from 1 B to {} MiB{why}", largest >> 20), None);
     }
-    Some(UploadEntry {
-        name,
-        paths,
-        put,
-        post,
-        kind,
-        decrypt,
-        gunzip,
-        part: entry.text("part"),
-        partial: entry.boolean("partial").unwrap_or(kind == UploadKind::LocalConfig),
-        size,
-        models: limited_models(entry, models),
-        line: entry.line(),
-    })
+    let part = entry.text("part");
+    let partial = entry.boolean("partial").unwrap_or(kind == UploadKind::LocalConfig);
+    let models = limited_models(entry, models);
+    // Last, so that every other key has been read.
+    let name = name?;
+    Some(UploadEntry { name, paths, put, post, kind, decrypt, gunzip, part, partial, size, models, line: entry.line() })
 }
