@@ -17,6 +17,8 @@ use time::OffsetDateTime;
 
 use crate::support::database::Scratch;
 use crate::support::deployment::{Deployment, Running};
+use crate::support::process::Process;
+use crate::support::{program, run};
 
 /// By its network, with a key for AES-256-CBC.
 const NETWORK: &str = "000e08000001";
@@ -62,7 +64,7 @@ fn sha256(content: &[u8]) -> String {
 fn files(running: &Running) -> Vec<String> {
     let folder = running.deployment.path("data/uploads");
     let entries = walkdir::WalkDir::new(&folder).into_iter().map(Result::unwrap);
-    let files = entries.filter(|entry| entry.file_type().is_file());
+    let files = entries.filter(|entry| entry.file_type().is_file() && entry.file_name() != "lock");
     files.map(|entry| entry.path().strip_prefix(&folder).unwrap().display().to_string()).collect()
 }
 
@@ -375,6 +377,60 @@ fn a_start_removes_what_was_never_finished_and_nothing_else() {
     std::fs::remove_file(running.deployment.path(&format!("data/uploads/{}/{id}", &id[..6]))).unwrap();
     let error = running.block_on(running.server().uploads().read(kept.id, 10)).unwrap_err();
     assert!(error.to_string().contains(&id), "{error}");
+}
+
+#[test]
+fn a_server_that_is_being_replaced_finishes_what_it_takes() {
+    let running = deployment().start();
+    // Both at once is what a supervisor makes of an impatient restart.
+    running.deployment.write("data/uploads/partial/abc", "still coming");
+    let config = running.deployment.config();
+    let next = running.block_on(resyncd::server::Server::start(config)).unwrap();
+    assert_eq!(files(&running), ["partial/abc"]);
+    running.block_on(next.stop());
+    let (deployment, _) = running.stop();
+    assert_eq!(files(&deployment.start()), Vec::<String>::new());
+}
+
+#[test]
+fn what_was_acknowledged_outlives_a_kill() {
+    let mut process = Process::start(deployment());
+    let Some(mut curl) = program("curl") else { return };
+    let url = format!("http://{}/cisco/report/{NETWORK}.xml", process.address("http"));
+    for n in 0..20 {
+        let sent = curl.args(["--silent", "--fail", "--noproxy", "*", "--data-binary", &format!("report {n}"), &url]);
+        assert!(run(sent).status.success());
+        curl = program("curl").unwrap();
+    }
+    process.signal("KILL");
+    let deployment = std::mem::replace(&mut process.deployment, Deployment::nowhere());
+    drop(process);
+    let running = deployment.start();
+    let texts: Vec<_> = all(&running).iter().map(|upload| content(&running, upload.id)).collect();
+    let wanted: Vec<_> = (10..20).rev().map(|n| format!("report {n}").into_bytes()).collect();
+    assert_eq!(texts, wanted);
+    assert_eq!(files(&running).len(), 10);
+}
+
+#[test]
+fn a_database_that_takes_nothing_keeps_nothing_half() {
+    let running = deployment().start();
+    let path = format!("/cisco/report/{NETWORK}.xml");
+    let other = running.block_on(async {
+        let url = format!("sqlite:{}", running.deployment.path("data/resyncd.db").display());
+        let mut other = <sqlx::AnyConnection as sqlx::Connection>::connect(&url).await.unwrap();
+        sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
+        other
+    });
+    let reply = running.plain_curl(&path, &["--data-binary", "report"]);
+    assert_eq!(reply.unwrap().status, 503);
+    assert_eq!(files(&running), Vec::<String>::new());
+    drop(other);
+    let event = running.last_event();
+    assert_eq!((&event["kind"], &event["outcome"]), (&"upload".into(), &"failed".into()), "{event}");
+    assert!(event["reason"].as_str().unwrap().contains("locked"), "{event}");
+    assert_eq!(running.plain_curl(&path, &["--data-binary", "report"]).unwrap().status, 200);
+    assert_eq!(all(&running).len(), 1);
 }
 
 #[test]

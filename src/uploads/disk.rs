@@ -3,8 +3,11 @@
 use std::collections::HashSet;
 use std::fs;
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
+
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 
 use super::record::UploadId;
 use super::{Shared, UploadError};
@@ -14,12 +17,42 @@ pub fn make_folder(folder: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
+/// Held, shared, by every process that takes uploads into a folder: only one that has it alone may clean up. A server that is
+/// being replaced may still be finishing what the next one would take for leftovers.
+#[derive(Debug)]
+pub struct Lock(fs::File);
+
+impl Lock {
+    /// The lock, and whether nobody else has it. To be shared once there is nothing more to do alone.
+    pub(super) fn take(folder: &Path) -> Result<(Self, bool), UploadError> {
+        let path = folder.join("lock");
+        let failed = |error| UploadError::disk(&path, error);
+        make_folder(folder).map_err(|error| UploadError::disk(folder, error))?;
+        let mut options = fs::OpenOptions::new();
+        let file = options.create(true).truncate(false).write(true).mode(0o600).open(&path).map_err(failed)?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok((Self(file), true)),
+            Err(Errno::WOULDBLOCK) => Ok((Self(file), false)),
+            // No locks there, as on some network file systems: then nobody can be asked, and nothing is removed.
+            Err(Errno::NOTSUP | Errno::NOLCK) => Ok((Self(file), false)),
+            Err(error) => Err(failed(error.into())),
+        }
+    }
+
+    /// Lets others have it as well. Waits for one that is cleaning up.
+    pub(super) fn share(&self) {
+        // Without it the next process may take what is coming here for leftovers; the upload then fails, and is not kept.
+        if let Err(error) = flock(&self.0, FlockOperation::LockShared) {
+            tracing::warn!("the folder of uploads can't be locked: {error}");
+        }
+    }
+}
+
 impl Shared {
     /// Removes what an earlier run left: uploads that did not come to their end, and files without a row. Only what is named
     /// as an upload is removed. Tells how many went.
     pub(super) async fn clean(&self) -> Result<usize, UploadError> {
         let partial = self.partial();
-        make_folder(&partial).map_err(|error| UploadError::disk(&partial, error))?;
         let mut removed = 0;
         for name in names(&partial)? {
             let path = partial.join(name);

@@ -24,6 +24,7 @@ use time::OffsetDateTime;
 use tokio::io::AsyncReadExt;
 use tokio::sync::{Notify, Semaphore, watch};
 
+use self::disk::Lock;
 use crate::config;
 use crate::store::{Store, UploadFilter};
 
@@ -46,6 +47,8 @@ struct Shared {
     added: AtomicU64,
     /// Told when it is time to count again.
     many: Notify,
+    /// None for those that only look.
+    lock: Option<Lock>,
 }
 
 /// Uploads, newest first, and where to go on.
@@ -71,26 +74,24 @@ impl Uploads {
     /// # Errors
     /// When the folder can't be made or cleaned, or the database not asked.
     pub async fn start(store: Store, limits: &config::Uploads, data_dir: &Path) -> Result<Self, UploadError> {
-        let uploads = Self::open_only(store, limits, data_dir);
-        match uploads.0.clean().await? {
-            0 => {}
-            removed => tracing::info!(removed, "{removed} files of uploads that were never finished are removed"),
+        let mut shared = Shared::new(store, limits, data_dir);
+        let (lock, is_alone) = Lock::take(&shared.folder)?;
+        let partial = shared.partial();
+        disk::make_folder(&partial).map_err(|error| UploadError::disk(&partial, error))?;
+        if is_alone {
+            match shared.clean().await? {
+                0 => {}
+                removed => tracing::info!(removed, "{removed} files of uploads that were never finished are removed"),
+            }
         }
-        Ok(uploads)
+        lock.share();
+        shared.lock = Some(lock);
+        Ok(Self(Arc::new(shared)))
     }
 
     /// The same for looking at what a server has taken, running or not: nothing is made and nothing removed.
     pub fn open_only(store: Store, limits: &config::Uploads, data_dir: &Path) -> Self {
-        let node = hostname::get().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        Self(Arc::new(Shared {
-            store,
-            folder: data_dir.join("uploads"),
-            limits: limits.clone(),
-            node,
-            places: Arc::new(Semaphore::new(limits.at_once)),
-            added: AtomicU64::new(0),
-            many: Notify::new(),
-        }))
+        Self(Arc::new(Shared::new(store, limits, data_dir)))
     }
 
     /// How long an upload may take to come.
@@ -191,6 +192,19 @@ impl Uploads {
 }
 
 impl Shared {
+    fn new(store: Store, limits: &config::Uploads, data_dir: &Path) -> Self {
+        Self {
+            store,
+            folder: data_dir.join("uploads"),
+            limits: limits.clone(),
+            node: hostname::get().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
+            places: Arc::new(Semaphore::new(limits.at_once)),
+            added: AtomicU64::new(0),
+            many: Notify::new(),
+            lock: None,
+        }
+    }
+
     fn partial(&self) -> PathBuf {
         self.folder.join("partial")
     }
