@@ -37,6 +37,7 @@ pub struct Config {
     pub cache: Cache,
     pub onboarding: Onboarding,
     pub events: Events,
+    pub uploads: Uploads,
     pub log: Log,
     pub folders: Vec<Folder>,
     pub lint: Lint,
@@ -266,6 +267,23 @@ pub struct Events {
     pub keep: Option<Duration>,
     /// How many events are kept; none: any number.
     pub keep_rows: Option<u64>,
+}
+
+/// What phones may send, and how long it is kept.
+#[derive(Debug, Clone)]
+pub struct Uploads {
+    /// Bytes of one upload, packed or unpacked; a pack may allow less.
+    pub size: u64,
+    /// For all of an upload to come.
+    pub timeout: Duration,
+    /// Uploads that are being taken at a time.
+    pub at_once: usize,
+    /// How many are kept of each device and each upload of its pack.
+    pub per_device: u64,
+    /// How long they are kept; none: for ever.
+    pub keep: Option<Duration>,
+    /// Bytes of all that are kept.
+    pub total: u64,
 }
 
 #[derive(Debug, Clone)]

@@ -428,6 +428,40 @@ pub static EVENTS: Table = Table {
     ],
 };
 
+pub static UPLOADS: Table = Table {
+    name: "uploads",
+    heading: "[uploads]",
+    about: "What phones send: reports, problem reports, crash logs. docs/uploads.md tells of them.",
+    keys: &[
+        key(
+            "size",
+            Size(KIB, GIB),
+            Value("32 MiB"),
+            "One upload, packed or unpacked; a pack may allow less for an upload of its own.",
+        ),
+        key("timeout", Time(SECOND, HOUR), Value("5m"), "For all of an upload to come."),
+        key(
+            "at_once",
+            Integer(1, 10_000),
+            Value("32"),
+            "Uploads that are taken at a time; a phone that comes while there are so many is told 503, and tries again later.",
+        ),
+        key(
+            "per_device",
+            Integer(1, 100_000),
+            Value("10"),
+            "How many are kept of each device and each upload of its pack: the newest.",
+        ),
+        key("keep", TimeOr("forever", HOUR, DAY.saturating_mul(3_650)), Value("90d"), "How long they are kept."),
+        key(
+            "total",
+            Size(MIB, 1024 * 1024 * GIB),
+            Value("10 GiB"),
+            "What all of them may take, in `uploads` of `data_dir` or in PostgreSQL. Beyond it the oldest go.",
+        ),
+    ],
+};
+
 pub static LOG: Table = Table {
     name: "log",
     heading: "[log]",
@@ -497,6 +531,7 @@ pub static TABLES: &[&Table] = &[
     &CACHE,
     &ONBOARDING,
     &EVENTS,
+    &UPLOADS,
     &LOG,
     &FOLDER,
     &LINT,

@@ -19,14 +19,16 @@ use crate::onboarding::{Onboarding, Phone};
 use crate::records::Records;
 use crate::resync::{Answer, Connection, DeviceKey, Found, Inquiry, Invited, Pipeline, Request, path_of};
 use crate::tls::{ConnectionError, ConnectionFailure, HandshakeError};
+use crate::uploads::Uploads;
 
 /// Answers phones, and records every answer. Clones share everything.
 #[derive(Debug, Clone)]
 pub struct Phones {
-    pipeline: Arc<Pipeline>,
-    records: Arc<Records>,
+    pub(super) pipeline: Arc<Pipeline>,
+    pub(super) records: Arc<Records>,
     onboarding: Onboarding,
-    recorder: Recorder,
+    pub(super) recorder: Recorder,
+    pub(super) uploads: Uploads,
     folders: Arc<Folders>,
 }
 
@@ -36,14 +38,15 @@ impl Phones {
         records: Arc<Records>,
         onboarding: Onboarding,
         recorder: Recorder,
+        uploads: Uploads,
         folders: Folders,
     ) -> Self {
-        Self { pipeline, records, onboarding, recorder, folders: Arc::new(folders) }
+        Self { pipeline, records, onboarding, recorder, uploads, folders: Arc::new(folders) }
     }
 
-    /// Answers one request. Its body is never read: phones send none that anything is done with.
+    /// Answers one request. Its body is read only where it is an upload, or a form, of a phone that may send it.
     pub async fn answer(&self, connection: Connection, request: http::Request<Incoming>) -> Response<Body> {
-        let (parts, _) = request.into_parts();
+        let (parts, body) = request.into_parts();
         let (time, started) = (OffsetDateTime::now_utc(), Instant::now());
         let user_agent = header(&parts.headers, &USER_AGENT);
         let if_none_match = header(&parts.headers, &IF_NONE_MATCH);
@@ -70,10 +73,13 @@ impl Phones {
         let Some(found) = folder else {
             let inquiry = self.pipeline.ask(&asked);
             let mut looked_up = self.records.find(&inquiry).await;
+            if !is_read {
+                return self.take(&connection, &asked, &inquiry, &looked_up, &parts, body).await;
+            }
             if let Some(code) = &inquiry.code {
                 self.redeem(code, &asked, &inquiry, &mut looked_up).await;
             }
-            let (answer, event) = self.pipeline.answer_with(&asked, inquiry, &looked_up);
+            let (answer, event) = self.pipeline.answer_with(&asked, &inquiry, &looked_up, None);
             if let Some(newcomer) = self.onboarding.newcomer(&event, || self.pipeline.identify(&asked).1) {
                 self.onboarding.wait(&newcomer).await;
             }
@@ -166,7 +172,7 @@ impl Phones {
 }
 
 /// A header's value as text; what is not UTF-8 in it is replaced.
-fn header(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+pub(super) fn header(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
     headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
 }
 

@@ -190,6 +190,9 @@ fn file(entry: &Reader<'_>, folder: &Path, models: &Models) -> Option<FileEntry>
     }
     for text in entry.texts("path").unwrap_or_default() {
         match PathPattern::parse(&text, any_case) {
+            Ok(path) if path.is_open() => {
+                entry.problem("path", format!("{path} has {{any}}, which is for uploads"), None);
+            }
             Ok(path) => paths.push(path),
             Err(error) => entry.problem("path", error.to_string(), None),
         }
@@ -274,7 +277,7 @@ fn source(entry: &Reader<'_>, folder: &Path) -> Option<Source> {
 }
 
 /// Indices of the models that the entry's `models` names by model or family.
-fn limited_models(entry: &Reader<'_>, models: &Models) -> Option<Vec<usize>> {
+pub(super) fn limited_models(entry: &Reader<'_>, models: &Models) -> Option<Vec<usize>> {
     let names = entry.texts("models")?;
     let mut indices = Vec::new();
     for name in names {

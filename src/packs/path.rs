@@ -22,6 +22,8 @@ enum Piece {
     Serial,
     Model,
     Code,
+    /// Anything that is no `/`.
+    Any,
 }
 
 /// What a path told about the phone it is for.
@@ -40,7 +42,7 @@ pub struct Captures {
 pub enum PathPatternError {
     #[error("must begin with /")]
     Relative,
-    #[error("\"{{{0}}}\" is no placeholder; there are {{mac}}, {{serial}}, {{model}} and {{code}}")]
+    #[error("\"{{{0}}}\" is no placeholder; there are {{mac}}, {{serial}}, {{model}}, {{code}} and {{any}}")]
     Placeholder(String),
     #[error("has a {{ without its }}")]
     Open,
@@ -70,6 +72,7 @@ impl PathPattern {
                 "serial" => (Piece::Serial, "serial"),
                 "model" => (Piece::Model, "model"),
                 "code" => (Piece::Code, "code"),
+                "any" => (Piece::Any, "any"),
                 other => return Err(PathPatternError::Placeholder(other.to_owned())),
             };
             if pieces.contains(&piece) {
@@ -92,6 +95,11 @@ impl PathPattern {
     /// Whether phones come here with the code of an invitation.
     pub fn has_code(&self) -> bool {
         self.pieces.contains(&Piece::Code)
+    }
+
+    /// Whether a part of it may be anything, so that no one path can be given out.
+    pub fn is_open(&self) -> bool {
+        self.pieces.contains(&Piece::Any)
     }
 
     /// What the path tells, if it is of this form.
@@ -138,6 +146,13 @@ impl PathPattern {
                 found.model = Some(model);
                 self.step(rest, tail, models, found)
             }),
+            Piece::Any => {
+                let longest = path.find('/').unwrap_or(path.len());
+                // The longest first; an end within a character is none.
+                (1..=longest).rev().any(|length| {
+                    path.split_at_checked(length).is_some_and(|(_, tail)| self.step(rest, tail, models, found))
+                })
+            }
         }
     }
 
@@ -151,7 +166,7 @@ impl PathPattern {
                 Piece::Serial => path.push_str(serial?.as_str()),
                 Piece::Model => path.push_str(model),
                 // Nobody knows one.
-                Piece::Code => return None,
+                Piece::Code | Piece::Any => return None,
             }
         }
         Some(path)
@@ -208,6 +223,19 @@ mod tests {
         assert_eq!(captures("/{model}.cfg", "/6758i.cfg"), None);
         let found = captures("/s/{serial}.cfg", "/s/ccq162306ea.cfg").unwrap();
         assert_eq!(found.serial.unwrap().as_str(), "CCQ162306EA");
+    }
+
+    #[test]
+    fn anything_stands_within_one_folder() {
+        let crash = "/{mac}_{any}_crash.log";
+        let found = captures(crash, "/00085D1A9870_2014-05-01_10:00_é_crash.log").unwrap();
+        assert_eq!(found.mac.unwrap().to_string(), "00085d1a9870");
+        for path in ["/00085D1A9870__crash.log", "/00085D1A9870_a/b_crash.log", "/00085D1A9870_crash.log"] {
+            assert_eq!(captures(crash, path), None, "{path}");
+        }
+        let pattern = PathPattern::parse(crash, false).unwrap();
+        assert!(pattern.is_open() && pattern.names_device());
+        assert_eq!(pattern.fill(found.mac, None, ""), None);
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod profiles;
 mod provenance;
 mod request;
 mod target;
+mod upload;
 
 pub use generation::{Generation, delivery_of};
 pub use groups::{Broken, Group, GroupId, GroupLayer, Groups};
@@ -18,3 +19,4 @@ pub use profiles::{Device, Profiles};
 pub use provenance::{Explained, ParameterTrace, Provenance};
 pub use request::{Answer, ClientCertificate, Connection, Request, TlsSession};
 pub use target::path_of;
+pub use upload::{Admission, Admitted};

@@ -27,6 +27,7 @@ use crate::records::{Follower, Records};
 use crate::resync::{Generation, Pipeline};
 use crate::store::{Store, StoreError};
 use crate::tls::{Acceptor, BindError, Bounds, ConnectionFailure, Listening, bind, serve};
+use crate::uploads::{UploadError, Uploads};
 use crate::vault::{self, UnlockError};
 
 pub use first_start::{FirstStart, first_start};
@@ -41,6 +42,7 @@ pub struct Server {
     recorder: Recorder,
     follower: Follower,
     onboarding: Onboarding,
+    uploads: Uploads,
     stop: tokio_watch::Sender<bool>,
     listeners: JoinSet<()>,
     /// Dropped with the server: then nothing is watched any more.
@@ -60,6 +62,8 @@ pub enum StartError {
     Fleet(#[from] FleetError),
     #[error(transparent)]
     Recorder(#[from] RecorderError),
+    #[error(transparent)]
+    Uploads(#[from] UploadError),
     #[error("{listener}: {error}")]
     Bind { listener: String, error: BindError },
     #[error("{path} can't be made or read: {why}")]
@@ -110,6 +114,7 @@ impl Server {
         let records = Arc::new(Records::new(store.clone(), vault, config.cache.records));
         let taken = records.take_in().await?;
         let metrics = Arc::new(Metrics::new());
+        let uploads = Uploads::start(store.clone(), &config.uploads, &config.data_dir).await?;
         let recorder = Recorder::start(store, &config.events, &config.data_dir, metrics.clone())?;
         let pipeline = Pipeline::new(generation, config.cache.bytes, etag_key, config.limits.profile_bytes);
         let pipeline = Arc::new(pipeline);
@@ -127,10 +132,12 @@ impl Server {
         let onboarding = Onboarding::new(fleet, &config.onboarding);
 
         let folders = Folders::new(&config.folders);
-        let phones = Phones::new(pipeline, records.clone(), onboarding.clone(), recorder.clone(), folders);
+        let (inviting, keeping) = (onboarding.clone(), uploads.clone());
+        let phones = Phones::new(pipeline, records.clone(), inviting, recorder.clone(), keeping, folders);
         let bounds = Bounds::new(&config.limits);
         let (stop, stopping) = tokio_watch::channel(false);
         let mut listeners = JoinSet::new();
+        listeners.spawn(uploads.clone().keep_pruned(stopping.clone()));
         let mut addresses = Vec::new();
         let mut bound = Vec::new();
         for (listener, acceptor) in config.listeners.iter().zip(acceptors) {
@@ -202,6 +209,7 @@ impl Server {
             recorder,
             follower,
             onboarding: inviting,
+            uploads,
             stop,
             listeners,
             _watching: watching,
@@ -239,6 +247,11 @@ impl Server {
 
     pub fn recorder(&self) -> &Recorder {
         &self.recorder
+    }
+
+    /// What phones have sent.
+    pub fn uploads(&self) -> &Uploads {
+        &self.uploads
     }
 
     /// Stops: no more connections are accepted, open ones finish their request, and every event reaches database or spool.

@@ -18,6 +18,7 @@ mod postgres;
 mod rows;
 mod schema;
 mod sqlite;
+mod uploads;
 mod waiting;
 
 use std::time::Duration;
@@ -42,6 +43,7 @@ pub use keys::{KeyRow, SealedRow, SealedTable};
 pub use outbox::{Delivery, Message};
 pub use postgres::Notifications;
 pub use schema::Step;
+pub use uploads::UploadFilter;
 pub use waiting::WaitingRow;
 
 /// How long a statement waits for a database that another connection has locked.
@@ -51,6 +53,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "events", include_str!("migrations/0001_events.sql")),
     (2, "fleet", include_str!("migrations/0002_fleet.sql")),
+    (3, "uploads", include_str!("migrations/0003_uploads.sql")),
     (4, "access", include_str!("migrations/0004_access.sql")),
     (5, "keys", include_str!("migrations/0005_keys.sql")),
     (6, "onboarding", include_str!("migrations/0006_onboarding.sql")),

@@ -19,7 +19,7 @@ use tracing_subscriber::EnvFilter;
 
 use self::environment::Environment;
 use self::table::{Context, Table, Wrong};
-use super::{Cache, Config, Events, Limits, Log, LogFormat, Onboarding, Secrets, reference};
+use super::{Cache, Config, Events, Limits, Log, LogFormat, Onboarding, Secrets, Uploads, reference};
 use crate::document::{Document, Problem, Problems, Reader, nearest};
 
 impl Config {
@@ -93,6 +93,7 @@ fn read(top: Table<'_>, file: &Path) -> Option<Config> {
     let cache = read_cache(top.table("cache", &reference::CACHE));
     let onboarding = read_onboarding(top.table("onboarding", &reference::ONBOARDING));
     let events = read_events(top.table("events", &reference::EVENTS));
+    let uploads = read_uploads(top.table("uploads", &reference::UPLOADS));
     let log = read_log(top.table("log", &reference::LOG));
     let key_file = secrets.key_file.as_deref();
     let folders = folder::folders(&top, data_dir.as_deref(), profiles.as_deref(), key_file, &listeners);
@@ -113,6 +114,7 @@ fn read(top: Table<'_>, file: &Path) -> Option<Config> {
         cache: cache?,
         onboarding: onboarding?,
         events: events?,
+        uploads: uploads?,
         log: log?,
         folders,
         lint: lint?,
@@ -170,6 +172,19 @@ fn read_events(table: Table<'_>) -> Option<Events> {
     };
     table.finish();
     Some(events)
+}
+
+fn read_uploads(table: Table<'_>) -> Option<Uploads> {
+    let uploads = Uploads {
+        size: table.size("size")?,
+        timeout: table.time("timeout")?,
+        at_once: table.integer("at_once")?,
+        per_device: table.integer("per_device")?,
+        keep: table.time_or_word("keep")?,
+        total: table.size("total")?,
+    };
+    table.finish();
+    Some(uploads)
 }
 
 fn read_log(table: Table<'_>) -> Option<Log> {
