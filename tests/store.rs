@@ -193,8 +193,11 @@ async fn uploads_come_back_as_they_went_in(scratch: &Scratch) {
     assert_eq!(store.uploads(&all, None, 2).await.unwrap(), newest[..2]);
     assert_eq!(store.uploads(&all, Some(other.id), 10).await.unwrap(), newest[2..]);
     let filter = |device, kind| UploadFilter { device, kind, ..UploadFilter::default() };
-    assert_eq!(store.uploads(&filter(Some(other.device), None), None, 10).await.unwrap(), [other.clone()]);
-    assert_eq!(store.uploads(&filter(None, Some(UploadKind::CrashLog)), None, 10).await.unwrap(), [other.clone()]);
+    assert_eq!(store.uploads(&filter(Some(other.device), None), None, 10).await.unwrap(), std::slice::from_ref(&other));
+    assert_eq!(
+        store.uploads(&filter(None, Some(UploadKind::CrashLog)), None, 10).await.unwrap(),
+        std::slice::from_ref(&other)
+    );
     assert_eq!(store.uploads(&filter(Some(first.device), Some(other.kind)), None, 10).await.unwrap(), []);
     let span = UploadFilter { since: Some(second.time), until: Some(last.time), ..UploadFilter::default() };
     assert_eq!(store.uploads(&span, None, 10).await.unwrap(), newest[1..3]);
