@@ -8,6 +8,7 @@
 )]
 
 mod attacks;
+mod backup;
 mod cert;
 mod check_formats;
 mod ci_example;

@@ -3,7 +3,9 @@
 //! both, and not by macros, which know but one database at a time.
 
 mod audit;
+mod backup;
 mod conditions;
+mod copy;
 mod devices;
 mod error;
 mod events;
@@ -11,6 +13,7 @@ mod fleet;
 mod groups;
 mod keys;
 mod postgres;
+mod restore;
 mod rows;
 mod schema;
 mod sqlite;
@@ -26,6 +29,7 @@ use crate::config::{Database, DatabaseUrl};
 use crate::model::Secret;
 
 pub use audit::{AuditFilter, AuditRow};
+pub use backup::{BackupError, Copied};
 pub use devices::{DeviceFilter, DeviceRow};
 pub use error::StoreError;
 pub use events::{EventFilter, EventGroup, GroupBy};
