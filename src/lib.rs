@@ -9,6 +9,7 @@ pub mod delivery;
 pub mod diff;
 pub mod document;
 pub mod events;
+pub mod fleet;
 pub mod http;
 pub mod identity;
 pub mod lint;

@@ -25,7 +25,8 @@ pub use collect::{FEW, Report};
 pub use finding::{Finding, Mark, Severity, Source};
 pub use levels::Levels;
 pub use rule::{About, Findings, Rule};
-pub use run::{Options, check_loaded, run};
+pub use run::{Options, check_loaded, look_at, run};
+pub use spans::SecretNames;
 pub use view::{Deployment, DeviceView, FileView, ParameterView, Profile, PublicFile};
 pub use written::Written;
 

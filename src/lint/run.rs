@@ -14,7 +14,7 @@ use super::levels::Levels;
 use super::loading::{self, Configuration, Settings};
 use super::rule::{About, Findings, Rule};
 use super::rules::Emulation;
-use super::spans::SecretNames;
+use super::spans::{self, SecretNames};
 use super::view::Deployment;
 use crate::config::Config;
 use crate::document::Problems;
@@ -178,4 +178,31 @@ fn sources(config: &Config, generation: &Generation) -> Vec<Arc<Path>> {
     files.extend(profiles.groups.iter().map(|group| group.layer.source.clone()));
     files.extend(profiles.devices().iter().map(|device| device.layer.source.clone()));
     files
+}
+
+/// Looks at these devices alone, whether the generation has them or not, and at nothing that they share. Phones are not
+/// played, and comments are not looked for: what a device's record says can't be allowed in one.
+pub fn look_at(
+    config: &Config,
+    generation: &Generation,
+    levels: &Levels,
+    devices: &[Device],
+) -> Vec<(MacAddr, Vec<Finding>)> {
+    let mut rules = super::rules::all();
+    rules.retain(|rule| rule.about().id != Emulation::ABOUT.id && levels.is_on(rule.about().id));
+    let deployment = Deployment::new(config, generation);
+    let look = |device: &Device| {
+        let found = of_device(&deployment, device, &rules)
+            .into_iter()
+            .flat_map(|(about, findings)| findings.into_iter().map(move |finding| (about, finding)));
+        let findings = found.map(|(about, finding)| Finding {
+            rule: about.id,
+            severity: levels.of(about, finding.at_most),
+            message: spans::without_passwords(&finding.message),
+            help: finding.help.or_else(|| about.help()),
+            ..finding
+        });
+        (device.mac, findings.collect())
+    };
+    devices.par_iter().map(look).collect()
 }

@@ -55,7 +55,8 @@ impl SecretNames {
         settings.chain(["master_key", "read_keys", "hex", "base64url"]).map(str::to_owned)
     }
 
-    fn holds(&self, name: &str) -> bool {
+    /// Whether what is called so may not be shown.
+    pub fn holds(&self, name: &str) -> bool {
         let whole = name.trim_matches('"');
         let last = whole.rsplit('.').next().unwrap_or_default();
         if let Some(harmless) = &self.harmless {

@@ -146,6 +146,11 @@ impl Profiles {
         self.devices.len()
     }
 
+    /// The groups of files alone.
+    pub fn file_groups(&self) -> &Groups {
+        &self.file_groups
+    }
+
     /// Why nothing may be served to a device: its group has no place. Never so of what its file alone says.
     pub fn broken(&self, device: &Device) -> Option<String> {
         let group = self.group(device.group?)?;
