@@ -3,7 +3,6 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use resyncd::config::Database;
 use resyncd::events::{Entry, EventIds};
@@ -14,7 +13,7 @@ use crate::events::event;
 use crate::store::on_each_database;
 use crate::support::database::Scratch;
 use crate::support::deployment::Deployment;
-use crate::support::{resyncd, run};
+use crate::support::{program, resyncd, run};
 
 on_each_database! {
     everything_comes_back
@@ -345,10 +344,10 @@ fn a_backup_is_made_while_a_server_runs() {
 /// Runs a command where a folder is a disk of a few hundred kilobytes. None where this may not be done.
 fn on_a_small_disk(folder: &Path, deployment: &Deployment, arguments: &str) -> Option<(i32, String)> {
     let unshare = |script: &str| {
-        let mut command = Command::new("unshare");
-        run(command.args(["--user", "--map-root-user", "--mount", "sh", "-ec", script]))
+        let mut command = program("unshare")?;
+        Some(run(command.args(["--user", "--map-root-user", "--mount", "sh", "-ec", script])))
     };
-    if !unshare("mount -t tmpfs -o size=64k none /tmp").status.success() {
+    if !unshare("mount -t tmpfs -o size=64k none /tmp")?.status.success() {
         eprintln!("SKIPPED: file systems can't be mounted here");
         return None;
     }
@@ -358,7 +357,7 @@ fn on_a_small_disk(folder: &Path, deployment: &Deployment, arguments: &str) -> O
          '{program}' --config '{1}' {arguments} || status=$?; find '{0}' -type f >&2; exit $status",
         folder.display(),
         deployment.path("resyncd.toml").display()
-    ));
+    ))?;
     Some((output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap()))
 }
 

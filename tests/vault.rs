@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use resyncd::config::{Config, Secrets};
 use resyncd::model::Secret;
@@ -12,6 +13,7 @@ use sqlx::{AnyConnection, AssertSqlSafe, Connection, Row};
 use crate::store::on_each_database;
 use crate::support::database::Scratch;
 use crate::support::deployment::Deployment;
+use crate::support::{resyncd, run};
 
 on_each_database! {
     a_database_remembers_its_key
@@ -171,9 +173,75 @@ fn a_first_start_makes_the_key_file_and_the_next_one_needs_it() {
     let path = running.deployment.path("data/master.key");
     assert!(path.is_file());
     let (deployment, _) = running.stop();
+    // Another key in its place is told at once, and so is none.
+    std::fs::write(&path, "01".repeat(32)).unwrap();
+    let error = refused(&deployment);
+    assert!(error.contains("were sealed with key") && error.contains("the configured key is a3e42fb9"), "{error}");
     std::fs::remove_file(&path).unwrap();
-    let error = deployment.try_start().err().unwrap().to_string();
+    let error = refused(&deployment);
     assert!(error.contains("master.key is not there"), "{error}");
+}
+
+/// What a server says that doesn't start.
+fn refused(deployment: &Deployment) -> String {
+    let mut command = Command::new("timeout");
+    command.arg("60").arg(resyncd().get_program()).arg("--config").arg(deployment.path("resyncd.toml")).arg("serve");
+    let output = run(&mut command);
+    assert_eq!(output.status.code(), Some(2));
+    String::from_utf8(output.stderr).unwrap()
+}
+
+#[test]
+fn a_rotation_that_is_killed_is_gone_on_with() {
+    let (deployment, scratch) = (Deployment::bare(), Scratch::sqlite());
+    let (master, read) = ("02".repeat(32), "01".repeat(32));
+    deployment.append_config(&format!(
+        "[database]\nurl = \"{}\"\n[secrets]\nmaster_key = \"{master}\"\nread_keys = [\"{read}\"]\n",
+        scratch.url
+    ));
+    let (old, new) = (vault(1, &[]), vault(2, &[]));
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let sealed_with = |id: &str| {
+        runtime.block_on(async {
+            let mut connection = AnyConnection::connect(&scratch.url).await.unwrap();
+            let count = sqlx::query_scalar("SELECT COUNT(*) FROM devices WHERE settings LIKE $1");
+            let count: i64 = count.bind(format!("%v1.{id}.%")).fetch_one(&mut connection).await.unwrap();
+            connection.close().await.unwrap();
+            count
+        })
+    };
+    const DEVICES: usize = 1_500;
+    runtime.block_on(async {
+        let store = Store::open(&scratch.database).await.unwrap();
+        unlock(&config(secrets(Some(1), &[])), &store).await.unwrap();
+        let rows = (0..DEVICES).map(|number| {
+            let mac = device(number);
+            format!("('{mac}', '{}', '', 7, 0, 0)", tree(&old, &format!("device/{mac}")).replace('\'', "''"))
+        });
+        let rows = rows.collect::<Vec<_>>().join(", ");
+        let insert = format!("INSERT INTO devices (mac, settings, search, revision, created, changed) VALUES {rows}");
+        sql(&scratch, &insert).await;
+        store.close().await;
+    });
+    let mut rotating = resyncd();
+    rotating.arg("--config").arg(deployment.path("resyncd.toml")).args(["secrets", "rotate"]);
+    let mut rotating = rotating.stdout(Stdio::null()).spawn().unwrap();
+    while sealed_with(&id(&new)) == 0 {
+        assert!(rotating.try_wait().unwrap().is_none_or(|status| status.success()));
+    }
+    let _ = rotating.kill();
+    rotating.wait().unwrap();
+    // Each row is sealed with the one key or with the other, and with what it needs.
+    runtime.block_on(async {
+        let store = Store::open(&scratch.database).await.unwrap();
+        unlock(&config(secrets(Some(2), &[1])), &store).await.unwrap();
+        store.close().await;
+    });
+    assert_eq!(deployment.run(&["secrets", "rotate"]).status.code(), Some(0));
+    assert_eq!((sealed_with(&id(&old)), sealed_with(&id(&new))), (0, DEVICES as i64));
+    let again = deployment.run(&["secrets", "rotate"]);
+    let expected = format!("sealed with key {}: {} secrets\nnothing to seal anew\n", id(&new), 2 * DEVICES);
+    assert_eq!(String::from_utf8(again.stdout).unwrap(), expected);
 }
 
 fn device(number: usize) -> String {
