@@ -156,7 +156,7 @@ fn file_with(table: &str, key: &str, value: &str) -> String {
         "listener" => format!("{listener}{line}"),
         "listener.tls" => format!("{listener}{tls}{line}"),
         "listener.tls.name" => format!("{listener}{tls}[[listener.tls.name]]\n{line}"),
-        "folder" => format!("{LISTENER}[[folder]]\n{line}"),
+        "folder" | "webhook" => format!("{LISTENER}[[{table}]]\n{line}"),
         _ => format!("{LISTENER}[{table}]\n{line}"),
     }
 }
@@ -259,7 +259,7 @@ fn variables_override_keys() {
     assert_eq!(config.data_dir, Path::new("/var/lib/resyncd"));
     assert_eq!(sqlite(&config), Path::new("/var/lib/resyncd/resyncd.db"));
     assert!(config.watch);
-    assert!(matches!(config.admin, Admin { address: None }));
+    assert!(matches!(config.admin, Admin { address: None, .. }));
     assert_eq!((config.limits.connections, config.limits.header_timeout), (17, Duration::from_secs(3)));
     assert_eq!((config.cache.bytes, config.events.keep), (1 << 20, None));
     assert_eq!(config.log.format, LogFormat::Json);

@@ -7,6 +7,8 @@
     reason = "a test that meets the unexpected should fail there"
 )]
 
+mod access;
+mod api;
 mod attacks;
 mod backup;
 mod cert;

@@ -89,6 +89,8 @@ async fn filters_let_through_what_they_name(scratch: &Scratch) {
     let device = Some("000e08000001".parse().unwrap());
     assert_eq!(found(EventFilter { device, ..all() }).await, written[2..3]);
     assert_eq!(found(EventFilter { outcome: Some("refused"), ..all() }).await, written[3..]);
+    let before = Some((written[2].time, written[2].id));
+    assert_eq!(found(EventFilter { before, ..all() }).await, written[..2]);
 }
 
 async fn groups_count_alike(scratch: &Scratch) {

@@ -201,6 +201,7 @@ impl Args {
             until: self.until.map(|until| until.before(now)),
             device: self.device,
             outcome: self.outcome,
+            before: None,
         }
     }
 }

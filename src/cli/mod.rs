@@ -23,6 +23,7 @@ mod restore;
 mod secrets;
 mod serve;
 mod table;
+mod token;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -67,6 +68,7 @@ enum Command {
     Restore(restore::Args),
     /// Play phones against a server.
     Phone(phone::Args),
+    Token(token::Args),
     Docs(docs::Args),
 }
 
@@ -132,6 +134,7 @@ impl Cli {
             Command::Migrate(args) => configuration().and_then(|config| args.run(&config)),
             Command::Secrets(args) => configuration().and_then(|config| args.run(&config)),
             Command::Phone(args) => args.run(),
+            Command::Token(args) => configuration().and_then(|config| args.run(&config)),
             Command::Docs(args) => args.run(),
         };
         match result {

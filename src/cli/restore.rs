@@ -34,7 +34,11 @@ impl Args {
             let restored = Store::restore(&config.database, &self.file, self.force).await;
             let unlocked = match &restored {
                 Ok(_) => match Store::open_read_only(&config.database).await {
-                    Ok(store) => vault::unlock_read_only(config, &store).await.map(drop),
+                    Ok(store) => {
+                        let unlocked = vault::unlock_read_only(config, &store).await.map(drop);
+                        store.close().await;
+                        unlocked
+                    }
                     Err(error) => Err(error.into()),
                 },
                 Err(_) => Ok(()),

@@ -15,15 +15,16 @@ use std::sync::Arc;
 use tokio::sync::watch as tokio_watch;
 use tokio::task::JoinSet;
 
-use crate::config::Config;
+use crate::api::{self, Api};
+use crate::config::{Config, Limits};
 use crate::document::{Problem, Problems};
 use crate::events::{Flushed, Metrics, Recorder, RecorderError};
-use crate::http::{self, Folders, Phones};
+use crate::http::{Admin, Folders, Phones};
 use crate::model::Secret;
 use crate::records::{Follower, Records};
 use crate::resync::{Generation, Pipeline};
 use crate::store::{Store, StoreError};
-use crate::tls::{Acceptor, BindError, Bounds, Listening, bind, serve};
+use crate::tls::{Acceptor, BindError, Bounds, ConnectionFailure, Listening, bind, serve};
 use crate::vault::{self, UnlockError};
 
 pub use first_start::{FirstStart, first_start};
@@ -70,6 +71,7 @@ impl Server {
         // Named in the configuration, but not to be had: checks run without it, a server must not.
         let is_made = vault::key_file_to_make(&config).is_some();
         problems.extend(config.secrets.master_key.clone().err().filter(|_| !is_made));
+        problems.extend(config.webhooks.iter().filter_map(|webhook| webhook.secret.clone().err()));
         problems.extend(config.secrets.read_keys.iter().filter_map(|key| key.clone().err()));
         let generation = Generation::load(&config.templates, &config.profiles, 1).unwrap_or_else(|found| {
             problems.extend(found);
@@ -142,17 +144,27 @@ impl Server {
             listeners.spawn(serve(listening, bounds.clone(), answer, failed, stopping.clone()));
         }
         if let Some(socket) = admin_socket {
-            let mut stopping = stopping.clone();
-            let router = http::admin(metrics, bounds);
-            listeners.spawn(async move {
-                let stopped = async move {
-                    // An error means that the server is gone: a reason to stop as well.
-                    let _ = stopping.wait_for(|stop| *stop).await;
-                };
-                if let Err(error) = axum::serve(socket, router).with_graceful_shutdown(stopped).await {
-                    tracing::error!(%error, "the admin listener failed");
-                }
+            let to_reload = reloader.clone();
+            let api = Api::new(api::Parts {
+                pipeline: reloader.pipeline().clone(),
+                store: records.store().clone(),
+                records: records.clone(),
+                reload: Box::new(move || {
+                    let reloader = to_reload.clone();
+                    Box::pin(async move { reloader.reload().await })
+                }),
+                body_bytes: config.admin.body_bytes,
+                profile_bytes: config.limits.profile_bytes,
             });
+            let admin = Admin::new(metrics, bounds, &config.admin.metrics_networks, api);
+            let answer = move |connection, request| {
+                let admin = admin.clone();
+                async move { admin.answer(connection, request).await }
+            };
+            let limits = Limits { connections: config.admin.connections, ..config.limits.clone() };
+            let listening = Listening { name: "admin".into(), socket, acceptor: None };
+            let failed = |failure: ConnectionFailure| tracing::debug!(peer = %failure.peer, "admin: {}", failure.error);
+            listeners.spawn(serve(listening, Bounds::new(&limits), answer, failed, stopping.clone()));
         }
         let mut stopping_to_follow = stopping.clone();
         let groups = reloader.clone();

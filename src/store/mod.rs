@@ -2,6 +2,7 @@
 //! the subset that both take: TEXT and BIGINT, `$n` parameters, and queries that are checked by running the same tests on
 //! both, and not by macros, which know but one database at a time.
 
+mod access;
 mod audit;
 mod backup;
 mod conditions;
@@ -11,7 +12,9 @@ mod error;
 mod events;
 mod fleet;
 mod groups;
+mod idempotency;
 mod keys;
+mod outbox;
 mod postgres;
 mod restore;
 mod rows;
@@ -36,6 +39,8 @@ pub use events::{EventFilter, EventGroup, GroupBy};
 pub use fleet::{Change, ChangeKind, DeviceWrite, FleetWrite, GroupWrite, WriteError};
 pub use groups::GroupRow;
 pub use keys::{KeyRow, SealedRow, SealedTable};
+pub use idempotency::{Begun, Stored};
+pub use outbox::{Delivery, Message};
 pub use postgres::Notifications;
 pub use schema::Step;
 
@@ -46,6 +51,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "events", include_str!("migrations/0001_events.sql")),
     (2, "fleet", include_str!("migrations/0002_fleet.sql")),
+    (4, "access", include_str!("migrations/0004_access.sql")),
     (5, "keys", include_str!("migrations/0005_keys.sql")),
 ];
 

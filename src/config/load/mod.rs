@@ -1,6 +1,7 @@
 //! From a file and the environment to a [`Config`]: each table is read in a file of its own, and all that is wrong is
 //! reported at once. Nothing outside sees what was typed.
 
+mod admin;
 mod database;
 mod environment;
 mod folder;
@@ -8,6 +9,7 @@ mod lint;
 mod listener;
 mod secret;
 mod table;
+mod webhook;
 
 use std::cell::RefCell;
 use std::ffi::OsString;
@@ -17,7 +19,7 @@ use tracing_subscriber::EnvFilter;
 
 use self::environment::Environment;
 use self::table::{Context, Table, Wrong};
-use super::{Admin, Cache, Config, Events, Limits, Log, LogFormat, Secrets, reference};
+use super::{Cache, Config, Events, Limits, Log, LogFormat, Secrets, reference};
 use crate::document::{Document, Problem, Problems, Reader, nearest};
 
 impl Config {
@@ -82,7 +84,8 @@ fn read(top: Table<'_>, file: &Path) -> Option<Config> {
     let templates = top.path("templates");
     let profiles = top.path("profiles");
     let watch = top.boolean("watch");
-    let admin = read_admin(top.table("admin", &reference::ADMIN));
+    let admin = admin::read(top.table("admin", &reference::ADMIN));
+    let webhooks = webhook::webhooks(&top);
     let listeners = listener::listeners(&top, admin.as_ref().and_then(|admin| admin.address));
     let database = database::read(top.table("database", &reference::DATABASE), data_dir.as_deref());
     let secrets = read_secrets(top.table("secrets", &reference::SECRETS));
@@ -102,6 +105,7 @@ fn read(top: Table<'_>, file: &Path) -> Option<Config> {
         watch: watch?,
         listeners,
         admin: admin?,
+        webhooks,
         database: database?,
         secrets,
         limits: limits?,
@@ -111,13 +115,6 @@ fn read(top: Table<'_>, file: &Path) -> Option<Config> {
         folders,
         lint: lint?,
     })
-}
-
-fn read_admin(table: Table<'_>) -> Option<Admin> {
-    let address =
-        table.parsed("address", |text| if text == "off" { Ok(None) } else { listener::address(text).map(Some) });
-    table.finish();
-    Some(Admin { address: address? })
 }
 
 fn read_secrets(table: Table<'_>) -> Secrets {
