@@ -3,8 +3,10 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
-use resyncd::config::{Config, Secrets};
+use resyncd::config::{Config, Database, Secrets};
+use resyncd::fleet::{Actor, Fleet, Format, Liberties};
 use resyncd::model::Secret;
 use resyncd::store::{SealedTable, Store};
 use resyncd::vault::{UnlockError, Vault, VaultError, key_file_to_make, rotate, unlock, unlock_read_only};
@@ -22,6 +24,7 @@ on_each_database! {
     what_changes_meanwhile_is_not_lost
     a_key_that_is_missing_changes_nothing
     what_does_not_open_is_named_and_left
+    a_device_keeps_its_password_through_backup_restore_and_another_key
 }
 
 fn key(byte: u8) -> Secret {
@@ -420,4 +423,52 @@ fn the_command_says_what_it_did_and_which_key_may_go() {
     for hidden in [digits("01"), digits("02"), digits("03")] {
         assert!(!format!("{dry}{done}{error}").contains(&hidden));
     }
+}
+
+/// The password of line 1 as the fleet knows it.
+async fn password(config: &Config) -> Option<String> {
+    let fleet = Fleet::open(Arc::new(config.clone())).await.unwrap();
+    let entry = fleet.device("000e08abcdef".parse().unwrap()).await.unwrap().unwrap();
+    let path = ["lines", "1", "password"].map(str::to_owned);
+    let password = entry.record.unwrap().record.settings.get(&path).and_then(|value| value.as_str()).map(str::to_owned);
+    fleet.store().close().await;
+    password
+}
+
+async fn a_device_keeps_its_password_through_backup_restore_and_another_key(scratch: &Scratch) {
+    let deployment = Deployment::bare();
+    deployment.write("profiles/defaults.toml", "[access]\nnetworks = [\"127.0.0.1\"]\n");
+    // One small pack is loaded in no time.
+    let text = std::fs::read_to_string(deployment.path("resyncd.toml")).unwrap();
+    deployment.write("resyncd.toml", text.replace("/templates\"", "/tests/golden/tiny/templates\""));
+    let of =
+        |database: &Database, secrets: Secrets| Config { database: database.clone(), secrets, ..deployment.config() };
+    let first = of(&scratch.database, secrets(Some(1), &[]));
+    let fleet = Fleet::open(Arc::new(first.clone())).await.unwrap();
+    let csv = "mac,model,user,password,admin.password\n000e08abcdef,T-1,1001,not-a-real-one,not-a-real-two\n";
+    let edits = resyncd::fleet::read(Format::Csv, "devices.csv", csv).unwrap();
+    let plan = fleet.plan(edits, Liberties::default()).await.unwrap();
+    assert!(plan.refused.is_empty(), "{:?}", plan.refused);
+    let actor = Actor { name: "cli:test".to_owned(), peer: None };
+    let applied = fleet.apply(plan, &actor).await.unwrap();
+    fleet.store().close().await;
+    assert_eq!((applied.created, password(&first).await.as_deref()), (1, Some("not-a-real-one")));
+
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("backup.db");
+    Store::backup(&scratch.database, &file, false, true).await.unwrap();
+    // Nothing of it is readable in the file.
+    let bytes = std::fs::read(&file).unwrap();
+    assert!(!String::from_utf8_lossy(&bytes).contains("not-a-real"));
+    let target = Scratch::sqlite();
+    Store::restore(&target.database, &file, false).await.unwrap();
+    assert_eq!(password(&of(&target.database, secrets(Some(1), &[]))).await.as_deref(), Some("not-a-real-one"));
+
+    let store = Store::open(&target.database).await.unwrap();
+    let rotation = rotate(&vault(2, &[1]), &store, false).await.unwrap();
+    assert_eq!((rotation.rotated, rotation.damaged, rotation.unused), (2, 0, vec![id(&vault(1, &[]))]));
+    store.close().await;
+    assert_eq!(password(&of(&target.database, secrets(Some(2), &[]))).await.as_deref(), Some("not-a-real-one"));
+    let wrong = Fleet::open(Arc::new(of(&target.database, secrets(Some(1), &[])))).await.err().unwrap().to_string();
+    assert!(wrong.contains("were sealed with key"), "{wrong}");
 }

@@ -93,7 +93,8 @@ async fn must_be_empty(tables: &[Table], connection: &mut AnyConnection, name: &
     for table in tables {
         let count = table.count(connection).await.map_err(failed)?;
         if count > table.count(&mut fresh).await.map_err(failed)? {
-            found.push(format!("table {} has {count} rows", table.name));
+            let plural = if count == 1 { "" } else { "s" };
+            found.push(format!("table {} has {count} row{plural}", table.name));
         }
     }
     if found.is_empty() {
