@@ -65,6 +65,10 @@ async fn put(scratch: &Scratch, table: SealedTable, key: &str, settings: &str) {
         SealedTable::Groups => {
             "INSERT INTO groups (name, settings, revision, created, changed) VALUES ($1, $2, 7, 0, 0)"
         }
+        SealedTable::Codes => {
+            "INSERT INTO codes (id, hash, settings, takes_over, uses, max_uses, failures, created, created_by, expires) \
+             VALUES ($1, $1, $2, 0, 0, 1, 0, 0, 'cli:test', 0)"
+        }
     };
     sqlx::query(insert).bind(key).bind(settings).execute(&mut connection).await.unwrap();
     connection.close().await.unwrap();

@@ -11,7 +11,7 @@ use crate::store::{BackupError, Copied, Store};
 ///
 /// The file is a SQLite database of the same schema, whichever database it is of: any tool can look at it, and `resyncd
 /// restore` takes it back, into either kind. Secrets in it stay sealed, so that the master key is needed too: keep a copy of it
-/// elsewhere. What phones uploaded lies in `uploads` of data_dir and not in the database: copy that folder after the backup.
+/// elsewhere. With SQLite, what phones uploaded lies in `uploads` of data_dir and not in the database: copy that folder after the backup.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The file to make; only its owner may read it.

@@ -7,6 +7,7 @@ mod data_file;
 mod decrypt;
 mod diff;
 pub mod docs;
+mod drift;
 mod encrypt;
 mod explain;
 mod identify;
@@ -54,6 +55,7 @@ enum Command {
     Render(render::Args),
     Explain(explain::Args),
     Diff(diff::Args),
+    Drift(drift::Args),
     Preview(preview::Args),
     Log(log::Args),
     Identify(identify::Args),
@@ -122,6 +124,7 @@ impl Cli {
             Command::Render(args) => configuration().and_then(|config| args.run(&config)),
             Command::Explain(args) => configuration().and_then(|config| args.run(&config)),
             Command::Diff(args) => args.run(&self.config),
+            Command::Drift(args) => configuration().and_then(|config| args.run(&config)),
             Command::Preview(args) => args.run(&self.config),
             Command::Log(args) => configuration().and_then(|config| args.run(&config)),
             Command::Identify(args) => configuration().and_then(|config| args.run(&config)),

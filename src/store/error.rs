@@ -61,6 +61,8 @@ pub enum StoreError {
     Disk { name: String, reason: String },
     #[error("the disk that the database {name} is on is full")]
     Full { name: String },
+    #[error("what should go into the database {name} can't be read: {error}")]
+    Content { name: String, error: io::Error },
     #[error("the database {name} holds a row that can't be read: column {column}")]
     Row { name: String, column: &'static str },
     #[error("the database {name}: {error}")]

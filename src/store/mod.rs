@@ -5,6 +5,7 @@
 mod access;
 mod audit;
 mod backup;
+mod codes;
 mod conditions;
 mod copy;
 mod devices;
@@ -20,6 +21,8 @@ mod restore;
 mod rows;
 mod schema;
 mod sqlite;
+mod uploads;
+mod waiting;
 
 use std::time::Duration;
 
@@ -33,6 +36,7 @@ use crate::model::Secret;
 
 pub use audit::{AuditFilter, AuditRow};
 pub use backup::{BackupError, Copied};
+pub use codes::CodeRow;
 pub use devices::{DeviceFilter, DeviceRow};
 pub use error::StoreError;
 pub use events::{EventFilter, EventGroup, GroupBy};
@@ -43,6 +47,8 @@ pub use keys::{KeyRow, SealedRow, SealedTable};
 pub use outbox::{Delivery, Message};
 pub use postgres::Notifications;
 pub use schema::Step;
+pub use uploads::UploadFilter;
+pub use waiting::WaitingRow;
 
 /// How long a statement waits for a database that another connection has locked.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
@@ -51,8 +57,10 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "events", include_str!("migrations/0001_events.sql")),
     (2, "fleet", include_str!("migrations/0002_fleet.sql")),
+    (3, "uploads", include_str!("migrations/0003_uploads.sql")),
     (4, "access", include_str!("migrations/0004_access.sql")),
     (5, "keys", include_str!("migrations/0005_keys.sql")),
+    (6, "onboarding", include_str!("migrations/0006_onboarding.sql")),
 ];
 
 /// The database, open. Clones share its connections.
