@@ -10,6 +10,7 @@
 mod access;
 mod api;
 mod attacks;
+mod backup;
 mod cert;
 mod check_formats;
 mod ci_example;

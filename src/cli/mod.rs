@@ -1,5 +1,6 @@
 //! The command line: one file per subcommand, and how each one ends.
 
+mod backup;
 mod cert;
 mod check;
 mod data_file;
@@ -19,6 +20,7 @@ mod packs;
 mod phone;
 mod preview;
 mod render;
+mod restore;
 mod secrets;
 mod serve;
 mod table;
@@ -64,6 +66,8 @@ enum Command {
     Cert(cert::Args),
     Secrets(secrets::Args),
     Migrate(migrate::Args),
+    Backup(backup::Args),
+    Restore(restore::Args),
     /// Play phones against a server.
     Phone(phone::Args),
     Token(token::Args),
@@ -128,6 +132,8 @@ impl Cli {
             Command::Encrypt(args) => args.run(),
             Command::Decrypt(args) => args.run(),
             Command::Cert(args) => args.run(configuration),
+            Command::Backup(args) => configuration().and_then(|config| args.run(&config)),
+            Command::Restore(args) => configuration().and_then(|config| args.run(&config)),
             Command::Migrate(args) => configuration().and_then(|config| args.run(&config)),
             Command::Secrets(args) => configuration().and_then(|config| args.run(&config)),
             Command::Phone(args) => args.run(),

@@ -4,8 +4,10 @@
 
 mod access;
 mod audit;
+mod backup;
 mod codes;
 mod conditions;
+mod copy;
 mod devices;
 mod error;
 mod events;
@@ -15,6 +17,7 @@ mod idempotency;
 mod keys;
 mod outbox;
 mod postgres;
+mod restore;
 mod rows;
 mod schema;
 mod sqlite;
@@ -32,6 +35,7 @@ use crate::config::{Database, DatabaseUrl};
 use crate::model::Secret;
 
 pub use audit::{AuditFilter, AuditRow};
+pub use backup::{BackupError, Copied};
 pub use codes::CodeRow;
 pub use devices::{DeviceFilter, DeviceRow};
 pub use error::StoreError;
