@@ -43,3 +43,4 @@ mod tls;
 mod uploads;
 mod values;
 mod vault;
+mod webhooks;

@@ -44,7 +44,7 @@ pub use fleet::{Change, ChangeKind, DeviceWrite, FleetWrite, GroupWrite, WriteEr
 pub use groups::GroupRow;
 pub use idempotency::{Begun, Stored};
 pub use keys::{KeyRow, SealedRow, SealedTable};
-pub use outbox::{Delivery, Message};
+pub use outbox::{Delivery, Message, Position};
 pub use postgres::Notifications;
 pub use schema::Step;
 pub use uploads::UploadFilter;
