@@ -1,17 +1,23 @@
 //! The command line: one file per subcommand, and how each one ends.
 
+mod assignment;
+mod audit;
 mod cert;
 mod check;
 mod data_file;
 mod decrypt;
+mod device;
 mod diff;
 pub mod docs;
 mod encrypt;
 mod explain;
+mod fleet;
+mod group;
 mod identify;
 mod key;
 pub mod log;
 pub mod logging;
+mod moment;
 mod output;
 mod packs;
 mod phone;
@@ -50,6 +56,11 @@ enum Command {
     Explain(explain::Args),
     Diff(diff::Args),
     Preview(preview::Args),
+    /// Add, change, find, import and export devices in the database.
+    Device(device::Args),
+    /// Set groups in the database.
+    Group(group::Args),
+    Audit(audit::Args),
     Log(log::Args),
     Identify(identify::Args),
     Packs(packs::Args),
@@ -113,6 +124,9 @@ impl Cli {
             Command::Explain(args) => configuration().and_then(|config| args.run(&config)),
             Command::Diff(args) => args.run(&self.config),
             Command::Preview(args) => args.run(&self.config),
+            Command::Device(args) => configuration().and_then(|config| args.run(&config)),
+            Command::Group(args) => configuration().and_then(|config| args.run(&config)),
+            Command::Audit(args) => configuration().and_then(|config| args.run(&config)),
             Command::Log(args) => configuration().and_then(|config| args.run(&config)),
             Command::Identify(args) => configuration().and_then(|config| args.run(&config)),
             Command::Packs(args) => configuration().and_then(|config| args.run(&config)),

@@ -38,6 +38,8 @@ pub struct Entry {
     /// Its file, if it has one.
     pub file: Option<Arc<Path>>,
     pub record: Option<Stored<Record>>,
+    /// Whether the database has a record, be it one that can't be read.
+    pub has_record: bool,
     pub model: Option<String>,
     pub serial: Option<Serial>,
     pub group: Option<String>,
@@ -51,6 +53,8 @@ pub struct Group {
     /// Its file, if it has one.
     pub file: Option<Arc<Path>>,
     pub record: Option<Stored<GroupRecord>>,
+    /// Whether the database has it, be it so that it can't be read.
+    pub has_record: bool,
     /// Why what is in it is not served.
     pub problem: Option<String>,
 }
@@ -130,6 +134,7 @@ impl Fleet {
                 mac,
                 file: source,
                 record: None,
+                has_record: false,
                 model: model(&device),
                 serial: device.serial.clone(),
                 group: group(&device),
@@ -149,6 +154,7 @@ impl Fleet {
             mac,
             file: source,
             record,
+            has_record: true,
             model: row.model.clone().or_else(|| of_file(&model)),
             serial: row.serial.clone().or_else(|| file.and_then(|device| device.serial.clone())),
             group: row.group.clone().or_else(|| of_file(&group)),
@@ -167,7 +173,7 @@ impl Fleet {
                 let file = Some(group.layer.source.clone());
                 let parent = group.parent.as_ref().map(ToString::to_string);
                 let name = group.name.to_string();
-                (name.clone(), Group { name, parent, file, record: None, problem: None })
+                (name.clone(), Group { name, parent, file, record: None, has_record: false, problem: None })
             })
             .collect();
         for row in self.store.groups().await? {
@@ -176,8 +182,10 @@ impl Fleet {
                 parent: None,
                 file: None,
                 record: None,
+                has_record: true,
                 problem: None,
             });
+            entry.has_record = true;
             entry.parent = row.parent.clone().or_else(|| entry.parent.take());
             match GroupRecord::open(&row, &self.vault) {
                 Ok(stored) => entry.record = Some(stored),

@@ -48,12 +48,28 @@ impl Format {
     }
 }
 
+/// What was read of a file: the rows that are right, and what is wrong with the others.
+#[derive(Debug, Default)]
+pub struct Reading {
+    pub edits: Vec<Edit>,
+    pub problems: Problems,
+}
+
 /// Reads the devices of a file as changes; `name` is what messages call it. What a CSV file has no column for stays as it is;
 /// in TOML and JSON each device is whole.
 ///
 /// # Errors
 /// Everything that is wrong, each with its line.
 pub fn read(format: Format, name: &str, text: &str) -> Result<Vec<Edit>, Problems> {
+    let Reading { edits, problems } = read_rows(format, name, text)?;
+    problems.into_result(edits)
+}
+
+/// The same where the rows that are right are to be looked at, too, though others are wrong.
+///
+/// # Errors
+/// When the file as a whole can't be read.
+pub fn read_rows(format: Format, name: &str, text: &str) -> Result<Reading, Problems> {
     match format {
         Format::Csv => read_csv(name, text),
         Format::Toml => {
@@ -93,7 +109,7 @@ fn line_at(text: &str, offset: usize) -> u32 {
 }
 
 /// Devices as the API takes them, each with its `mac`.
-fn objects(name: &str, what: &str, value: Value) -> Result<Vec<Edit>, Problems> {
+fn objects(name: &str, what: &str, value: Value) -> Result<Reading, Problems> {
     let Value::Array(items) = value else {
         return Err(problem(name, "must hold an array of devices").into());
     };
@@ -120,7 +136,7 @@ fn objects(name: &str, what: &str, value: Value) -> Result<Vec<Edit>, Problems> 
             None => problems.push(wrong("is missing").key("mac")),
         }
     }
-    problems.into_result(edits)
+    Ok(Reading { edits, problems })
 }
 
 /// What a column of a CSV file is.
@@ -152,7 +168,7 @@ fn column(title: &str) -> Result<Column, Option<String>> {
     }
 }
 
-fn read_csv(name: &str, text: &str) -> Result<Vec<Edit>, Problems> {
+fn read_csv(name: &str, text: &str) -> Result<Reading, Problems> {
     let mut reader =
         csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text.trim_start_matches('\u{feff}').as_bytes());
     let broken = |error: csv::Error| {
@@ -209,7 +225,7 @@ fn read_csv(name: &str, text: &str) -> Result<Vec<Edit>, Problems> {
             Err((title, message)) => problems.push(problem(name, message).line(line).key(title)),
         }
     }
-    problems.into_result(edits)
+    Ok(Reading { edits, problems })
 }
 
 /// The reason alone: the position is told with the file.

@@ -28,8 +28,8 @@ use crate::vault::Vault;
 pub use apply::Applied;
 pub use edit::{Edit, Expect, Name, What, typed};
 pub use find::{Entry, Group, Query};
-pub use format::{Format, FormatError, export, read};
-pub use plan::{Action, Difference, Liberties, Plan, Planned, Refused, Why};
+pub use format::{Format, FormatError, Reading, export, read, read_rows};
+pub use plan::{Action, Difference, Liberties, Plan, Planned, Refused, Why, dotted};
 pub use shown::{Secrecy, Shown};
 
 /// Edits the fleet. Clones share everything.
@@ -101,13 +101,27 @@ impl Fleet {
         })
     }
 
-    /// The fleet of a deployment, without a server: loads the files and opens the database.
+    /// The fleet of a deployment, without a server: loads the files and opens the database, which is made if it isn't there.
     ///
     /// # Errors
     /// When the files are broken, or the database can't be opened.
     pub async fn open(config: Arc<Config>) -> Result<Self, FleetError> {
         let store = Store::open(&config.database).await?;
         let vault = Vault::new(&config.secrets);
+        Self::of_files(config, store, vault).await
+    }
+
+    /// The same for looking only: the database has to be there, and stays as it is.
+    ///
+    /// # Errors
+    /// When the files are broken, or the database can't be opened.
+    pub async fn open_read_only(config: Arc<Config>) -> Result<Self, FleetError> {
+        let store = Store::open_read_only(&config.database).await?;
+        let vault = Vault::new(&config.secrets);
+        Self::of_files(config, store, vault).await
+    }
+
+    async fn of_files(config: Arc<Config>, store: Store, vault: Vault) -> Result<Self, FleetError> {
         let loading = config.clone();
         let generation =
             tokio::task::spawn_blocking(move || Generation::load(&loading.templates, &loading.profiles, 1)).await;

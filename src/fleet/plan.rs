@@ -523,6 +523,13 @@ fn differences(old: Option<Object>, new: Option<Object>) -> Vec<Difference> {
         .collect()
 }
 
+/// The values of an object of settings, by their dotted names.
+pub fn dotted(object: &Map<String, Value>) -> Vec<(String, Value)> {
+    let mut leaves = BTreeMap::new();
+    flatten(object, &mut Vec::new(), &mut leaves);
+    leaves.into_iter().map(|(path, value)| (path.join("."), value)).collect()
+}
+
 fn flatten(object: &Map<String, Value>, path: &mut Vec<String>, leaves: &mut BTreeMap<Vec<String>, Value>) {
     for (name, value) in object {
         path.push(name.clone());
