@@ -42,7 +42,7 @@ fn event() -> Event {
 }
 
 async fn store(folder: &tempfile::TempDir) -> Store {
-    Store::open(&Database::Sqlite(folder.path().join("resyncd.db"))).await.unwrap()
+    Store::open(&Database::sqlite(folder.path().join("resyncd.db"))).await.unwrap()
 }
 
 /// Records so many events, and brings them to the database in between, untimed: what is measured is what a request waits.

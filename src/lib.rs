@@ -3,6 +3,7 @@
 //! The modules point one way: `cli` → {`tls`, `http`} → `resync` → {`identity`, `packs`, `settings`, `render`, `delivery`, `store`,
 //! `events`} → {`model`, `document`}. ARCHITECTURE.md has the map.
 
+pub mod api;
 pub mod cli;
 pub mod config;
 pub mod delivery;
@@ -25,6 +26,7 @@ pub mod server;
 pub mod settings;
 pub mod store;
 pub mod tls;
+pub mod tokens;
 pub mod vault;
 
 /// The program's version and that of the OpenSSL it speaks with, `0.1.0 (OpenSSL 3.6.3 9 Jun 2026)`: who builds OpenSSL in

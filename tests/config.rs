@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use resyncd::config::reference::{Kind, Otherwise, TABLES};
-use resyncd::config::{Admin, ClientCertificatePolicy, Config, Database, LogFormat, TlsVersion};
+use resyncd::config::{Admin, ClientCertificatePolicy, Config, DatabaseUrl, LogFormat, TlsVersion};
 use resyncd::document::Problems;
 
 use crate::support;
@@ -28,9 +28,9 @@ const LISTENER: &str = "[[listener]]\nname = \"http\"\naddress = \"0.0.0.0:8080\
 
 /// The file of a configuration's database.
 fn sqlite(config: &Config) -> PathBuf {
-    match &config.database {
-        Database::Sqlite(path) => path.clone(),
-        Database::Postgres(_) => panic!("{config:?}"),
+    match &config.database.url {
+        DatabaseUrl::Sqlite(path) => path.clone(),
+        DatabaseUrl::Postgres(_) => panic!("{config:?}"),
     }
 }
 
@@ -156,7 +156,7 @@ fn file_with(table: &str, key: &str, value: &str) -> String {
         "listener" => format!("{listener}{line}"),
         "listener.tls" => format!("{listener}{tls}{line}"),
         "listener.tls.name" => format!("{listener}{tls}[[listener.tls.name]]\n{line}"),
-        "folder" => format!("{LISTENER}[[folder]]\n{line}"),
+        "folder" | "webhook" => format!("{LISTENER}[[{table}]]\n{line}"),
         _ => format!("{LISTENER}[{table}]\n{line}"),
     }
 }
@@ -259,7 +259,7 @@ fn variables_override_keys() {
     assert_eq!(config.data_dir, Path::new("/var/lib/resyncd"));
     assert_eq!(sqlite(&config), Path::new("/var/lib/resyncd/resyncd.db"));
     assert!(config.watch);
-    assert!(matches!(config.admin, Admin { address: None }));
+    assert!(matches!(config.admin, Admin { address: None, .. }));
     assert_eq!((config.limits.connections, config.limits.header_timeout), (17, Duration::from_secs(3)));
     assert_eq!((config.cache.bytes, config.events.keep), (1 << 20, None));
     assert_eq!(config.log.format, LogFormat::Json);

@@ -67,7 +67,7 @@ impl Server {
 }
 
 fn database(folder: &Path) -> Database {
-    Database::Sqlite(folder.join("resyncd.db"))
+    Database::sqlite(folder.join("resyncd.db"))
 }
 
 const ROOMY: Events = Events { queue: 100_000, spool_bytes: 64 << 20, keep: None, keep_rows: None };

@@ -7,6 +7,8 @@
     reason = "a test that meets the unexpected should fail there"
 )]
 
+mod access;
+mod api;
 mod attacks;
 mod cert;
 mod check_formats;
@@ -19,11 +21,13 @@ mod events;
 mod examples;
 mod fuzz;
 mod lint;
+mod migrate;
 mod packs;
 mod phone_cisco;
 mod phone_network;
 mod phone_others;
 mod phones;
+mod postgres;
 mod preview;
 mod problems;
 mod refused;
@@ -34,3 +38,4 @@ mod support;
 mod swarm;
 mod tls;
 mod values;
+mod vault;

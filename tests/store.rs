@@ -30,6 +30,8 @@ macro_rules! on_each_database {
     };
 }
 
+pub(crate) use on_each_database;
+
 on_each_database! {
     events_come_back_as_they_went_in
     the_same_events_again_change_nothing
@@ -87,6 +89,8 @@ async fn filters_let_through_what_they_name(scratch: &Scratch) {
     let device = Some("000e08000001".parse().unwrap());
     assert_eq!(found(EventFilter { device, ..all() }).await, written[2..3]);
     assert_eq!(found(EventFilter { outcome: Some("refused"), ..all() }).await, written[3..]);
+    let before = Some((written[2].time, written[2].id));
+    assert_eq!(found(EventFilter { before, ..all() }).await, written[..2]);
 }
 
 async fn groups_count_alike(scratch: &Scratch) {
@@ -152,7 +156,8 @@ async fn looking_changes_nothing(scratch: &Scratch) {
 async fn a_newer_schema_is_refused(scratch: &Scratch) {
     Store::open(&scratch.database).await.unwrap();
     let mut connection = AnyConnection::connect(&scratch.url).await.unwrap();
-    let newer = "UPDATE _sqlx_migrations SET version = 9999 WHERE version = 1";
+    let newer =
+        "UPDATE _sqlx_migrations SET version = 9999 WHERE version = (SELECT MAX(version) FROM _sqlx_migrations)";
     sqlx::raw_sql(newer).execute(&mut connection).await.unwrap();
     for opened in [Store::open(&scratch.database).await, Store::open_read_only(&scratch.database).await] {
         let error = opened.unwrap_err().to_string();
@@ -163,7 +168,7 @@ async fn a_newer_schema_is_refused(scratch: &Scratch) {
 #[tokio::test]
 async fn a_server_that_is_not_there_is_named_without_its_password() {
     let url = "postgres://user:secret-word@127.0.0.1:1/resyncd";
-    let database = Database::Postgres(resyncd::model::Secret::new(url));
+    let database = Database::postgres(resyncd::model::Secret::new(url));
     assert!(!format!("{database:?}").contains("secret-word"));
     let error = Store::open(&database).await.unwrap_err().to_string();
     assert!(error.contains("resyncd on 127.0.0.1:1 does not answer") && !error.contains("secret-word"), "{error}");

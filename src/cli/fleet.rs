@@ -31,7 +31,11 @@ impl From<FleetError> for Failure {
 
 /// The fleet, to be changed; its database is made if need be.
 pub async fn open(config: &Config) -> Result<Fleet, Failure> {
-    Ok(Fleet::open(Arc::new(config.clone())).await?)
+    let (fleet, made) = Fleet::open(Arc::new(config.clone())).await?;
+    if let Some(path) = made {
+        eprintln!("made the key of the database's secrets, {}; keep a copy of it elsewhere", path.display());
+    }
+    Ok(fleet)
 }
 
 /// The fleet, to be looked at.
@@ -40,7 +44,7 @@ pub async fn open_read_only(config: &Config) -> Result<Fleet, Failure> {
 }
 
 /// Who works at the command line.
-fn actor() -> Actor {
+pub fn actor() -> Actor {
     let name = whoami::username().unwrap_or_else(|_| format!("uid {}", rustix::process::geteuid().as_raw()));
     Actor { name: format!("cli:{name}"), peer: None }
 }

@@ -170,6 +170,7 @@ impl Args {
             until: self.until.map(|until| until.before(now)),
             device: self.device,
             outcome: self.outcome,
+            before: None,
         }
     }
 }

@@ -17,14 +17,17 @@ mod identify;
 mod key;
 pub mod log;
 pub mod logging;
+mod migrate;
 mod moment;
 mod output;
 mod packs;
 mod phone;
 mod preview;
 mod render;
+mod secrets;
 mod serve;
 mod table;
+mod token;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -68,8 +71,11 @@ enum Command {
     Decrypt(decrypt::Args),
     /// Make development certificates and signing requests, and say what a certificate is worth.
     Cert(cert::Args),
+    Secrets(secrets::Args),
+    Migrate(migrate::Args),
     /// Play phones against a server.
     Phone(phone::Args),
+    Token(token::Args),
     Docs(docs::Args),
 }
 
@@ -133,7 +139,10 @@ impl Cli {
             Command::Encrypt(args) => args.run(),
             Command::Decrypt(args) => args.run(),
             Command::Cert(args) => args.run(configuration),
+            Command::Migrate(args) => configuration().and_then(|config| args.run(&config)),
+            Command::Secrets(args) => configuration().and_then(|config| args.run(&config)),
             Command::Phone(args) => args.run(),
+            Command::Token(args) => configuration().and_then(|config| args.run(&config)),
             Command::Docs(args) => args.run(),
         };
         match result {
@@ -152,6 +161,13 @@ fn configuration(file: &Path) -> Result<Config, Failure> {
     // Which rules there are is the check's to know; a misspelt one is refused by every command all the same.
     lint::Levels::new(&config.lint)?;
     Ok(config)
+}
+
+/// Runs what waits for the database.
+fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
+    let failed = |error| Failure::because("the runtime can't be started", error);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+    Ok(runtime.block_on(work))
 }
 
 /// Packs and settings as they are on disk now.

@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 use crate::document::Problem;
 use crate::model::Secret;
 
@@ -28,6 +30,7 @@ pub struct Config {
     pub watch: bool,
     pub listeners: Vec<Listener>,
     pub admin: Admin,
+    pub webhooks: Vec<Webhook>,
     pub database: Database,
     pub secrets: Secrets,
     pub limits: Limits,
@@ -107,15 +110,97 @@ pub enum TlsVersion {
 pub struct Admin {
     /// None: no admin listener.
     pub address: Option<SocketAddr>,
+    /// Who may read the metrics without a token.
+    pub metrics_networks: Vec<IpNet>,
+    /// Bytes of a request's body.
+    pub body_bytes: usize,
+    /// Connections open at a time.
+    pub connections: usize,
 }
 
-/// Where devices and events are kept.
+/// A program that is told of changes and resyncs.
 #[derive(Debug, Clone)]
-pub enum Database {
+pub struct Webhook {
+    /// Names it in the database, the log and the metrics; unique.
+    pub name: String,
+    /// `https`, or `http` to this machine itself.
+    pub url: http::Uri,
+    /// 24 to 64 bytes. An error: what it names is not to be had here.
+    pub secret: Result<Secret, Problem>,
+    pub events: Vec<WebhookEvents>,
+    /// Only of this group and those that lie within it.
+    pub group: Option<String>,
+    /// PEM file of the CAs that the receiver's certificate may be signed by; none: the system's.
+    pub ca: Option<PathBuf>,
+    /// Of one try.
+    pub timeout: Duration,
+    pub max_tries: u32,
+    pub max_age: Duration,
+    /// Deliveries that may wait in the database.
+    pub queue: u64,
+}
+
+/// What a webhook is told of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WebhookEvents {
+    Device,
+    Group,
+    /// Every outcome.
+    Resync,
+    /// An outcome, by its word.
+    ResyncOutcome(&'static str),
+}
+
+impl WebhookEvents {
+    /// Every word, and what it stands for.
+    pub const WORDS: [(&'static str, Self); 8] = [
+        ("device", Self::Device),
+        ("group", Self::Group),
+        ("resync", Self::Resync),
+        ("resync.served", Self::ResyncOutcome("served")),
+        ("resync.not-modified", Self::ResyncOutcome("not-modified")),
+        ("resync.refused", Self::ResyncOutcome("refused")),
+        ("resync.failed", Self::ResyncOutcome("failed")),
+        ("resync.aborted", Self::ResyncOutcome("aborted")),
+    ];
+}
+
+/// Where devices and events are kept, and how it is talked to.
+#[derive(Debug, Clone)]
+pub struct Database {
+    pub url: DatabaseUrl,
+    /// Connections; none: as many as suit the kind of database.
+    pub pool: Option<u32>,
+    /// To connect, and to wait for a connection that is free.
+    pub connect_timeout: Duration,
+    /// What PostgreSQL gives a statement.
+    pub statement_timeout: Duration,
+}
+
+/// Which database.
+#[derive(Debug, Clone)]
+pub enum DatabaseUrl {
     /// A file, relative to where the program was started.
     Sqlite(PathBuf),
     /// `postgres://USER@HOST:PORT/DATABASE?…`. Secret, because it may hold a password.
     Postgres(Secret),
+}
+
+impl Database {
+    /// A file of SQLite, and the defaults.
+    pub fn sqlite(path: impl Into<PathBuf>) -> Self {
+        Self::of(DatabaseUrl::Sqlite(path.into()))
+    }
+
+    /// A database of PostgreSQL, and the defaults.
+    pub fn postgres(url: Secret) -> Self {
+        Self::of(DatabaseUrl::Postgres(url))
+    }
+
+    fn of(url: DatabaseUrl) -> Self {
+        let (connect_timeout, statement_timeout) = (reference::CONNECT_TIMEOUT, reference::STATEMENT_TIMEOUT);
+        Self { url, pool: None, connect_timeout, statement_timeout }
+    }
 }
 
 #[derive(Debug, Clone)]

@@ -33,6 +33,8 @@ pub enum Kind {
     Path,
     /// One path or a list of them.
     Paths,
+    /// A list of texts; what each is, in words for the docs.
+    Texts(&'static str),
     Bool,
     /// A whole number within these bounds.
     Integer(i64, i64),
@@ -70,7 +72,7 @@ pub struct Reserved {
     pub about: &'static str,
 }
 
-use Kind::{Bool, Choice, Integer, Path, Paths, Rules, Secret, Secrets, Size, Text, Time, TimeOr};
+use Kind::{Bool, Choice, Integer, Path, Paths, Rules, Secret, Secrets, Size, Text, Texts, Time, TimeOr};
 use Otherwise::{Nothing, Required, Value};
 
 const fn key(name: &'static str, kind: Kind, otherwise: Otherwise, about: &'static str) -> Key {
@@ -199,26 +201,122 @@ pub static ADMIN: Table = Table {
     name: "admin",
     heading: "[admin]",
     about: "The listener for your own people and machines: `/healthz`, `/readyz`, `/metrics`, `/api/v1/…`. It speaks plain HTTP: keep it on loopback, or behind something that speaks TLS.",
-    keys: &[key(
-        "address",
-        Text("`IP:PORT` or `off`"),
-        Value("127.0.0.1:8090"),
-        "Where it listens; `off`: there is none.",
-    )],
+    keys: &[
+        key("address", Text("`IP:PORT` or `off`"), Value("127.0.0.1:8090"), "Where it listens; `off`: there is none."),
+        key(
+            "metrics_networks",
+            Texts("networks"),
+            Value("127.0.0.0/8,::1/128"),
+            "Who may read `/metrics` without a token: `[\"10.0.5.0/24\"]`. An empty list: nobody. Everything else but \
+             `/healthz` and `/readyz` takes a token, wherever it comes from.",
+        ),
+        key("body_bytes", Size(4 * KIB, 64 * MIB), Value("1 MiB"), "The largest body of a request that the API takes."),
+        key(
+            "connections",
+            Integer(1, 100_000),
+            Value("256"),
+            "Connections open at a time; phones' are not among them.",
+        ),
+    ],
 };
+
+pub static WEBHOOK: Table = Table {
+    name: "webhook",
+    heading: "[[webhook]]",
+    about: "Tells a program of yours of changes and resyncs, as docs/api.md describes: by POST, signed as Standard Webhooks \
+            signs, and tried again until it is taken.",
+    keys: &[
+        key(
+            "name",
+            Text("a name"),
+            Required,
+            "Names it in the database, the log and the metrics: up to 32 letters, digits, `-` and `_`; unique.",
+        ),
+        key(
+            "url",
+            Text("a URL"),
+            Required,
+            "Where it is sent: `https://…`, or `http://…` on this machine's own addresses. No user or password in it.",
+        ),
+        key(
+            "secret",
+            Secret,
+            Required,
+            "What it is signed with: `whsec_` and 24 to 64 bytes in base64 (`echo whsec_$(openssl rand -base64 32)`).",
+        ),
+        key(
+            "events",
+            Texts("words"),
+            Required,
+            "What it is told: `device`, `group`, `resync`, or of resyncs only `resync.served`, `resync.not-modified`, \
+             `resync.refused`, `resync.failed` or `resync.aborted`.",
+        ),
+        key("group", Text("a group"), Nothing("the whole fleet"), "Only what is about this group, or lies under it."),
+        key(
+            "ca",
+            Path,
+            Nothing("the system's"),
+            "PEM file of the CAs that the receiver's certificate may be signed by.",
+        ),
+        key("timeout", Time(SECOND, MINUTE), Value("10s"), "For the whole of one try."),
+        key(
+            "max_tries",
+            Integer(1, 100),
+            Value("12"),
+            "Tries before it is given up; the delay grows from 5s to an hour.",
+        ),
+        key("max_age", Time(MINUTE, DAY.saturating_mul(30)), Value("3d"), "Age at which it is given up."),
+        key(
+            "queue",
+            Integer(1, 10_000_000),
+            Value("100000"),
+            "Deliveries that may wait in the database. Beyond that resyncs are dropped and counted; changes wait.",
+        ),
+    ],
+};
+
+/// The defaults of [`DATABASE`], for those who have no file.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+pub const STATEMENT_TIMEOUT: Duration = Duration::from_secs(30);
 
 pub static DATABASE: Table = Table {
     name: "database",
     heading: "[database]",
     about: "What comes at run time: devices added by API or command, events.",
-    keys: &[key(
-        "url",
-        Text("`sqlite:PATH` or `postgres://USER@HOST:PORT/DATABASE`"),
-        Nothing("`resyncd.db` in `data_dir`"),
-        "Which database. SQLite is inside resyncd; its path is relative to the folder of the file. PostgreSQL (13 or later) is \
-         for several resyncd side by side. Give its password by `RESYNCD_DATABASE_URL`, `PGPASSWORD` or a `PGPASSFILE`, \
-         and ask for TLS with `?sslmode=verify-full&sslrootcert=FILE`.",
-    )],
+    keys: &[
+        key(
+            "url",
+            Text("`sqlite:PATH` or `postgres://USER@HOST:PORT/DATABASE`"),
+            Nothing("`resyncd.db` in `data_dir`"),
+            "Which database. SQLite is inside resyncd; its path is relative to the folder of the file. PostgreSQL (13 or later) is \
+             for several resyncd side by side. Give its password by `RESYNCD_DATABASE_URL`, `PGPASSWORD` or a `PGPASSFILE`, \
+             and ask for TLS with `?sslmode=verify-full&sslrootcert=FILE`: `FILE` holds, in PEM, the one root that the \
+             server's certificate leads to. The parameters are those of libpq: `host` (a folder is that of a socket), `port`, \
+             `dbname`, `user`, `password`, `sslmode` (`disable`; `prefer`, the default; `require`, which verifies nothing; \
+             `verify-ca`; `verify-full`), `sslrootcert`, and `sslcert` and `sslkey` for a certificate of resyncd's own, \
+             `application_name` and `options`; any other is refused.",
+        ),
+        key(
+            "pool",
+            Integer(2, 1_000),
+            Nothing("4 with SQLite, 8 with PostgreSQL"),
+            "Connections that this server opens at most. PostgreSQL takes 100 of all its clients unless told otherwise \
+             (`max_connections`).",
+        ),
+        key(
+            "connect_timeout",
+            Time(Duration::from_millis(100), MINUTE.saturating_mul(5)),
+            Value("5s"),
+            "To connect, and how long a query waits for a connection that is free.",
+        ),
+        key(
+            "statement_timeout",
+            Time(Duration::from_millis(100), HOUR),
+            Value("30s"),
+            "PostgreSQL gives up a statement that takes longer; the schema is changed, and backups are made and restored, \
+             without a limit.",
+        ),
+    ],
 };
 
 pub static SECRETS: Table = Table {
@@ -368,6 +466,7 @@ pub static TABLES: &[&Table] = &[
     &LISTENER_TLS,
     &LISTENER_TLS_NAME,
     &ADMIN,
+    &WEBHOOK,
     &DATABASE,
     &SECRETS,
     &LIMITS,
@@ -444,6 +543,7 @@ impl fmt::Display for Kind {
             Text(what) => f.write_str(what)?,
             Path => f.write_str("a path")?,
             Paths => f.write_str("a path, or a list of them")?,
+            Texts(what) => write!(f, "a list of {what}")?,
             Bool => f.write_str("`true` or `false`")?,
             Integer(..) => f.write_str("a whole number")?,
             Time(..) => f.write_str("a length of time")?,

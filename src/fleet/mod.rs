@@ -12,6 +12,7 @@ mod validate;
 
 use std::fmt;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use time::OffsetDateTime;
@@ -23,7 +24,7 @@ use crate::lint::Levels;
 use crate::records::{Follower, RecordError, Records};
 use crate::resync::{Generation, Pipeline};
 use crate::store::{Store, StoreError, WriteError};
-use crate::vault::Vault;
+use crate::vault::{UnlockError, Unlocked, Vault, unlock, unlock_read_only};
 
 pub use apply::Applied;
 pub use edit::{Edit, Expect, Name, What, typed};
@@ -69,6 +70,8 @@ pub enum FleetError {
     Write(#[from] WriteError),
     #[error(transparent)]
     Record(#[from] RecordError),
+    #[error(transparent)]
+    Unlock(#[from] UnlockError),
     #[error("{0}")]
     Problems(#[from] Problems),
     #[error("nothing was changed: {0} of the changes can't be made")]
@@ -102,13 +105,14 @@ impl Fleet {
     }
 
     /// The fleet of a deployment, without a server: loads the files and opens the database, which is made if it isn't there.
+    /// Names the file of the master key if that was made, too.
     ///
     /// # Errors
     /// When the files are broken, or the database can't be opened.
-    pub async fn open(config: Arc<Config>) -> Result<Self, FleetError> {
+    pub async fn open(config: Arc<Config>) -> Result<(Self, Option<PathBuf>), FleetError> {
         let store = Store::open(&config.database).await?;
-        let vault = Vault::new(&config.secrets);
-        Self::of_files(config, store, vault).await
+        let Unlocked { vault, made } = unlock(&config, &store).await?;
+        Ok((Self::of_files(config, store, vault).await?, made))
     }
 
     /// The same for looking only: the database has to be there, and stays as it is.
@@ -117,7 +121,7 @@ impl Fleet {
     /// When the files are broken, or the database can't be opened.
     pub async fn open_read_only(config: Arc<Config>) -> Result<Self, FleetError> {
         let store = Store::open_read_only(&config.database).await?;
-        let vault = Vault::new(&config.secrets);
+        let vault = unlock_read_only(&config, &store).await?;
         Self::of_files(config, store, vault).await
     }
 

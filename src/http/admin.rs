@@ -1,27 +1,71 @@
-//! The admin listener: health and metrics. It answers on an address of its own, on loopback by default.
+//! The admin listener: health, metrics, and the API. It answers on an address of its own, on loopback by default. Without a
+//! token it tells how it is, and nothing else.
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::State;
+use axum::body::Body;
+use axum::extract::{Extension, State};
 use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, Response};
 use axum::response::IntoResponse;
 use axum::routing::get;
+use hyper::body::Incoming;
+use ipnet::IpNet;
+use tower::ServiceExt;
 
+use crate::api::{self, Api, Peer, Problem};
 use crate::events::Metrics;
+use crate::resync::Connection;
 use crate::tls::Bounds;
 
-/// `/healthz`: the process answers. `/readyz`: phones are being served. `/metrics`: Prometheus' text form.
-pub fn router(metrics: Arc<Metrics>, bounds: Bounds) -> Router {
-    Router::new()
-        .route("/healthz", get(|| async { "ok\n" }))
-        // The listener opens only once a generation is in force and every phone listener is bound.
-        .route("/readyz", get(|| async { "ready\n" }))
-        .route("/metrics", get(encoded))
-        .with_state((metrics, bounds))
+/// Answers the operator's people and machines. Clones share everything.
+#[derive(Clone)]
+pub struct Admin(Router);
+
+#[derive(Clone)]
+struct Measured {
+    metrics: Arc<Metrics>,
+    bounds: Bounds,
+    networks: Arc<[IpNet]>,
+    api: Api,
 }
 
-async fn encoded(State((metrics, bounds)): State<(Arc<Metrics>, Bounds)>) -> impl IntoResponse {
-    metrics.set_connections(bounds.open_connections());
-    ([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], metrics.encode())
+impl Admin {
+    /// `/healthz`: the process answers. `/readyz`: phones are being served. `/metrics`: Prometheus' text form, for those in
+    /// `networks` or with a token. `/api/v1/…`: the API.
+    pub fn new(metrics: Arc<Metrics>, bounds: Bounds, networks: &[IpNet], api: Api) -> Self {
+        let measured = Measured { metrics, bounds, networks: networks.into(), api: api.clone() };
+        let router = Router::new()
+            .route("/healthz", get(|| async { "ok\n" }))
+            // The listener opens only once a generation is in force and every phone listener is bound.
+            .route("/readyz", get(|| async { "ready\n" }))
+            .route("/metrics", get(encoded))
+            .with_state(measured)
+            .merge(api::router(api));
+        Self(router)
+    }
+
+    /// Answers one request.
+    pub async fn answer(&self, connection: Connection, request: http::Request<Incoming>) -> Response<Body> {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(Peer(connection.peer));
+        match self.0.clone().oneshot(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        }
+    }
+}
+
+async fn encoded(
+    State(measured): State<Measured>,
+    Extension(Peer(peer)): Extension<Peer>,
+    headers: HeaderMap,
+) -> Result<impl IntoResponse, Problem> {
+    if !measured.networks.iter().any(|network| network.contains(&peer.ip())) {
+        measured.api.authenticate(&headers, peer.ip()).await?.needs_whole_fleet()?;
+    }
+    measured.metrics.set_connections(measured.bounds.open_connections());
+    let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    Ok(([(CONTENT_TYPE, content_type)], measured.metrics.encode()))
 }

@@ -5,6 +5,6 @@ mod admin;
 mod folders;
 mod phones;
 
-pub use admin::router as admin;
+pub use admin::Admin;
 pub use folders::Folders;
 pub use phones::Phones;

@@ -125,6 +125,11 @@ impl Records {
         Found { known, away: self.is_away() }
     }
 
+    /// What is known of one device at run time.
+    pub async fn lookup(&self, generation: &Generation, mac: MacAddr) -> Lookup {
+        self.of_mac(generation, mac).await
+    }
+
     async fn of_mac(&self, generation: &Generation, mac: MacAddr) -> Lookup {
         // Most of those that nobody knows end here, without a question to the database.
         let Some(revision) = self.revision_of(mac) else { return Lookup::File };

@@ -134,6 +134,11 @@ fn secret_vars<'g>(pack: &'g Pack, model: &Model) -> BTreeSet<&'g str> {
 }
 
 impl Explained {
+    /// Whether its values may not be shown, though nothing in their layers says so.
+    pub fn is_secret(&self) -> bool {
+        self.secret
+    }
+
     /// A value as it may be shown.
     pub fn shown<'s>(&self, setting: &'s Setting) -> impl fmt::Display + use<'s> {
         Shown { value: &setting.value, secret: self.secret }

@@ -15,16 +15,17 @@ use std::sync::Arc;
 use tokio::sync::watch as tokio_watch;
 use tokio::task::JoinSet;
 
-use crate::config::Config;
+use crate::api::{self, Api};
+use crate::config::{Config, Limits};
 use crate::document::{Problem, Problems};
 use crate::events::{Flushed, Metrics, Recorder, RecorderError};
-use crate::http::{self, Folders, Phones};
+use crate::http::{Admin, Folders, Phones};
 use crate::model::Secret;
 use crate::records::{Follower, Records};
 use crate::resync::{Generation, Pipeline};
 use crate::store::{Store, StoreError};
-use crate::tls::{Acceptor, BindError, Bounds, Listening, bind, serve};
-use crate::vault::Vault;
+use crate::tls::{Acceptor, BindError, Bounds, ConnectionFailure, Listening, bind, serve};
+use crate::vault::{self, UnlockError};
 
 pub use first_start::{FirstStart, first_start};
 pub use reload::Reloader;
@@ -51,6 +52,8 @@ pub enum StartError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
+    Unlock(#[from] UnlockError),
+    #[error(transparent)]
     Recorder(#[from] RecorderError),
     #[error("{listener}: {error}")]
     Bind { listener: String, error: BindError },
@@ -66,7 +69,9 @@ impl Server {
         let config = Arc::new(config);
         let mut problems = Problems::default();
         // Named in the configuration, but not to be had: checks run without it, a server must not.
-        problems.extend(config.secrets.master_key.clone().err());
+        let is_made = vault::key_file_to_make(&config).is_some();
+        problems.extend(config.secrets.master_key.clone().err().filter(|_| !is_made));
+        problems.extend(config.webhooks.iter().filter_map(|webhook| webhook.secret.clone().err()));
         problems.extend(config.secrets.read_keys.iter().filter_map(|key| key.clone().err()));
         let generation = Generation::load(&config.templates, &config.profiles, 1).unwrap_or_else(|found| {
             problems.extend(found);
@@ -93,7 +98,11 @@ impl Server {
         make_folder(&config.data_dir)?;
         let etag_key = etag_key(&config.data_dir)?;
         let store = Store::open(&config.database).await?;
-        let records = Arc::new(Records::new(store.clone(), Vault::new(&config.secrets), config.cache.records));
+        let vault::Unlocked { vault, made } = vault::unlock(&config, &store).await?;
+        if let Some(made) = made {
+            tracing::warn!("made the master key {}: keep a copy of it apart from the database", made.display());
+        }
+        let records = Arc::new(Records::new(store.clone(), vault, config.cache.records));
         let taken = records.take_in().await?;
         let metrics = Arc::new(Metrics::new());
         let recorder = Recorder::start(store, &config.events, &config.data_dir, metrics.clone())?;
@@ -135,17 +144,27 @@ impl Server {
             listeners.spawn(serve(listening, bounds.clone(), answer, failed, stopping.clone()));
         }
         if let Some(socket) = admin_socket {
-            let mut stopping = stopping.clone();
-            let router = http::admin(metrics, bounds);
-            listeners.spawn(async move {
-                let stopped = async move {
-                    // An error means that the server is gone: a reason to stop as well.
-                    let _ = stopping.wait_for(|stop| *stop).await;
-                };
-                if let Err(error) = axum::serve(socket, router).with_graceful_shutdown(stopped).await {
-                    tracing::error!(%error, "the admin listener failed");
-                }
+            let to_reload = reloader.clone();
+            let api = Api::new(api::Parts {
+                pipeline: reloader.pipeline().clone(),
+                store: records.store().clone(),
+                records: records.clone(),
+                reload: Box::new(move || {
+                    let reloader = to_reload.clone();
+                    Box::pin(async move { reloader.reload().await })
+                }),
+                body_bytes: config.admin.body_bytes,
+                profile_bytes: config.limits.profile_bytes,
             });
+            let admin = Admin::new(metrics, bounds, &config.admin.metrics_networks, api);
+            let answer = move |connection, request| {
+                let admin = admin.clone();
+                async move { admin.answer(connection, request).await }
+            };
+            let limits = Limits { connections: config.admin.connections, ..config.limits.clone() };
+            let listening = Listening { name: "admin".into(), socket, acceptor: None };
+            let failed = |failure: ConnectionFailure| tracing::debug!(peer = %failure.peer, "admin: {}", failure.error);
+            listeners.spawn(serve(listening, Bounds::new(&limits), answer, failed, stopping.clone()));
         }
         let mut stopping_to_follow = stopping.clone();
         let groups = reloader.clone();

@@ -10,6 +10,25 @@ pub enum StoreError {
     OldServer { name: String, version: i64 },
     #[error("the database {name} does not answer: {error}")]
     Unreachable { name: String, error: std::io::Error },
+    #[error("the database {name} has not answered for {seconds} seconds (database.connect_timeout)")]
+    Silent { name: String, seconds: f32 },
+    #[error(
+        "the database {name} has no free connection: it doesn't answer, or all connections of database.pool are in use"
+    )]
+    Busy { name: String },
+    #[error(
+        "the database {name} can't be talked to over TLS: {error}; look at sslmode and sslrootcert of database.url"
+    )]
+    Tls { name: String, error: sqlx::Error },
+    #[error("{parameter} of database.url: {} {reason}", path.display())]
+    TlsFile { parameter: String, path: PathBuf, reason: String },
+    #[error(
+        "the variable PGSSLMODE asks for \"allow\", which resyncd doesn't know: there are disable, prefer, require, verify-ca \
+         and verify-full"
+    )]
+    Mode,
+    #[error("the database {name} took longer for a statement than database.statement_timeout allows")]
+    Slow { name: String },
     #[error("the database {} can't be made: {error}", path.display())]
     File { path: PathBuf, error: io::Error },
     #[error("there is no database {} yet; `resyncd serve` makes it when it first starts", path.display())]
@@ -25,7 +44,9 @@ pub enum StoreError {
          that version, or move the database away"
     )]
     Newer { name: String, version: i64, known: i64 },
-    #[error("the database {name} has no tables of this version; `resyncd serve` makes them when it starts")]
+    #[error(
+        "the database {name} has no tables of this version; `resyncd serve` makes them when it starts, and so does `resyncd migrate`"
+    )]
     Older { name: String },
     #[error(
         "the database {name} has a schema that resyncd did not make (step {version} differs); give database.url another \
@@ -54,11 +75,14 @@ impl StoreError {
         let name = name.to_owned();
         let error = match error {
             sqlx::Error::Io(error) => return Self::Unreachable { name, error },
+            sqlx::Error::PoolTimedOut => return Self::Busy { name },
+            error @ sqlx::Error::Tls(_) => return Self::Tls { name, error },
             other => other,
         };
         // PostgreSQL's codes have five characters: its appendix A.
         match error.as_database_error().and_then(|error| error.code()).as_deref() {
-            Some("55P03" | "57014") => return Self::Locked { name },
+            Some("57014") => return Self::Slow { name },
+            Some("55P03") => return Self::Locked { name },
             Some("53100") => return Self::Full { name },
             Some("42P01") => return Self::Older { name },
             _ => {}

@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 use super::conditions::{Conditions, Value};
 use super::rows::{batches, insert_statement, instant, integer, milliseconds};
 use super::{Store, StoreError};
-use crate::events::{Entry, Outcome};
+use crate::events::{Entry, EventId, Outcome};
 use crate::model::MacAddr;
 
 /// The columns in the order that rows are written and read in.
@@ -58,6 +58,8 @@ pub struct EventFilter {
     pub device: Option<MacAddr>,
     /// One of [`Outcome::WORDS`].
     pub outcome: Option<&'static str>,
+    /// Older than this one: where a page ended.
+    pub before: Option<(OffsetDateTime, EventId)>,
 }
 
 /// What events are put together by.
@@ -130,6 +132,13 @@ impl Conditions {
         }
         if let Some(outcome) = filter.outcome {
             conditions.and("outcome = ", Value::Text(outcome.to_owned()));
+        }
+        if let Some((time, id)) = filter.before {
+            // Bounds the index first; rows of the same millisecond are told apart by their ids.
+            conditions.and("time <= ", Value::Integer(milliseconds(time)));
+            let time = conditions.parameter(Value::Integer(milliseconds(time)));
+            let id = conditions.parameter(Value::Text(id.to_string()));
+            conditions.and_text(&format!("(time < {time} OR id < {id})"));
         }
         conditions
     }

@@ -2,6 +2,7 @@
 //! the subset that both take: TEXT and BIGINT, `$n` parameters, and queries that are checked by running the same tests on
 //! both, and not by macros, which know but one database at a time.
 
+mod access;
 mod audit;
 mod conditions;
 mod devices;
@@ -9,8 +10,12 @@ mod error;
 mod events;
 mod fleet;
 mod groups;
+mod idempotency;
+mod keys;
+mod outbox;
 mod postgres;
 mod rows;
+mod schema;
 mod sqlite;
 
 use std::time::Duration;
@@ -20,7 +25,7 @@ use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::query::Query;
 use sqlx::{Any, AnyConnection, AnyPool, ConnectOptions, Connection, SqlSafeStr, Transaction};
 
-use crate::config;
+use crate::config::{Database, DatabaseUrl};
 use crate::model::Secret;
 
 pub use audit::{AuditFilter, AuditRow};
@@ -29,18 +34,21 @@ pub use error::StoreError;
 pub use events::{EventFilter, EventGroup, GroupBy};
 pub use fleet::{Change, ChangeKind, DeviceWrite, FleetWrite, GroupWrite, WriteError};
 pub use groups::GroupRow;
+pub use keys::{KeyRow, SealedRow, SealedTable};
+pub use idempotency::{Begun, Stored};
+pub use outbox::{Delivery, Message};
 pub use postgres::Notifications;
+pub use schema::Step;
 
 /// How long a statement waits for a database that another connection has locked.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// How long a query waits for one of the pool's connections.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The schema, step by step. A step that was released is never changed: a new one is added at the end.
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "events", include_str!("migrations/0001_events.sql")),
     (2, "fleet", include_str!("migrations/0002_fleet.sql")),
+    (4, "access", include_str!("migrations/0004_access.sql")),
+    (5, "keys", include_str!("migrations/0005_keys.sql")),
 ];
 
 /// The database, open. Clones share its connections.
@@ -90,10 +98,25 @@ impl Backend {
         }
     }
 
-    async fn prepare(self, connection: &mut AnyConnection, access: Access) -> Result<(), sqlx::Error> {
+    /// Begins a transaction that will write.
+    fn begin(self) -> &'static str {
+        match self {
+            // Else two that look first and then write would be in each other's way.
+            Self::Sqlite => "BEGIN IMMEDIATE",
+            Self::Postgres => "BEGIN",
+        }
+    }
+
+    /// Sets up a connection; `statement_timeout` is PostgreSQL's.
+    async fn prepare(
+        self,
+        connection: &mut AnyConnection,
+        access: Access,
+        statement_timeout: Duration,
+    ) -> Result<(), sqlx::Error> {
         match self {
             Self::Sqlite => sqlite::prepare(connection, access).await,
-            Self::Postgres => postgres::prepare(connection, access).await,
+            Self::Postgres => postgres::prepare(connection, access, statement_timeout).await,
         }
     }
 }
@@ -106,10 +129,10 @@ enum Location {
 }
 
 impl Location {
-    fn of(database: &config::Database) -> Result<Self, StoreError> {
-        Ok(match database {
-            config::Database::Sqlite(path) => Self::Sqlite(sqlite::Location::new(path)),
-            config::Database::Postgres(url) => Self::Postgres(postgres::Location::new(url)?),
+    fn of(database: &Database) -> Result<Self, StoreError> {
+        Ok(match &database.url {
+            DatabaseUrl::Sqlite(path) => Self::Sqlite(sqlite::Location::new(path)),
+            DatabaseUrl::Postgres(url) => Self::Postgres(postgres::Location::new(url)?),
         })
     }
 
@@ -133,22 +156,31 @@ impl Location {
             Self::Postgres(server) => server.url(),
         }
     }
+
+    fn options(&self, access: Access, database: &Database) -> Result<AnyConnectOptions, StoreError> {
+        sqlx::any::install_default_drivers();
+        let parsed = self.url(access).parse();
+        let mut options: AnyConnectOptions = parsed.map_err(|error| StoreError::of(&self.name(), error))?;
+        // Waiting for a lock is no slow statement; who waits in vain says so.
+        options.log_settings.slow_statements_duration = BUSY_TIMEOUT + database.connect_timeout;
+        Ok(options)
+    }
 }
 
 impl Store {
     /// Opens the database, makes a file of SQLite if need be, and brings the schema up to date; of several programs that
     /// start at once, one does, and the others wait for it. One that a newer resyncd has written,
     /// that is damaged, or that another program has locked is refused and left as it is.
-    pub async fn open(database: &config::Database) -> Result<Self, StoreError> {
+    pub async fn open(database: &Database) -> Result<Self, StoreError> {
         Self::open_for(Access::Full, database).await
     }
 
     /// Opens the database of a server, running or not, for looking at it only.
-    pub async fn open_read_only(database: &config::Database) -> Result<Self, StoreError> {
+    pub async fn open_read_only(database: &Database) -> Result<Self, StoreError> {
         Self::open_for(Access::Read, database).await
     }
 
-    async fn open_for(access: Access, database: &config::Database) -> Result<Self, StoreError> {
+    async fn open_for(access: Access, database: &Database) -> Result<Self, StoreError> {
         let location = Location::of(database)?;
         if let Location::Sqlite(file) = &location {
             match access {
@@ -156,32 +188,22 @@ impl Store {
                 Access::Read => file.find_file()?,
             }
         }
-        let name = location.name();
-        let failed = |error| StoreError::of(&name, error);
-        sqlx::any::install_default_drivers();
-        let mut options: AnyConnectOptions = location.url(access).parse().map_err(failed)?;
-        // Waiting for a lock is no slow statement; who waits in vain says so.
-        options.log_settings.slow_statements_duration = BUSY_TIMEOUT + ACQUIRE_TIMEOUT;
-        // The first connection is made by hand: a pool would try again until its time is over, and not say why.
-        let mut connection = options.connect().await.map_err(failed)?;
-        let backend = location.backend();
-        backend.prepare(&mut connection, access).await.map_err(failed)?;
-        if backend == Backend::Postgres {
-            postgres::check_server(&mut connection, &name).await?;
-        }
+        let (name, backend) = (location.name(), location.backend());
+        let mut connection = connect(&location, access, database).await?;
         match access {
             Access::Full => migrate(&mut connection, backend, &name).await?,
             Access::Read => check_version(&mut connection, &name).await?,
         }
-        connection.close().await.map_err(failed)?;
+        connection.close().await.map_err(|error| StoreError::of(&name, error))?;
+        let statement_timeout = database.statement_timeout;
         let pool = AnyPoolOptions::new()
-            .max_connections(backend.connections())
-            .acquire_timeout(ACQUIRE_TIMEOUT)
-            .after_connect(move |connection, _| Box::pin(backend.prepare(connection, access)))
-            .connect_lazy_with(options);
-        let listen = match database {
-            config::Database::Postgres(url) => Some(url.clone()),
-            config::Database::Sqlite(_) => None,
+            .max_connections(database.pool.unwrap_or(backend.connections()))
+            .acquire_timeout(database.connect_timeout)
+            .after_connect(move |connection, _| Box::pin(backend.prepare(connection, access, statement_timeout)))
+            .connect_lazy_with(location.options(access, database)?);
+        let listen = match &database.url {
+            DatabaseUrl::Postgres(url) => Some(url.clone()),
+            DatabaseUrl::Sqlite(_) => None,
         };
         Ok(Self { pool, backend, listen, name })
     }
@@ -191,17 +213,27 @@ impl Store {
         self.pool.close().await;
     }
 
+    /// What messages call the database: its file, or its name and server. Never with a password.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// A transaction that only one program at a time has, for what has to be looked at and then done.
+    async fn begin_alone(&self) -> Result<Transaction<'static, Any>, StoreError> {
+        let mut transaction = self.begin_writing().await?;
+        if self.backend == Backend::Postgres {
+            postgres::lock_schema(&mut transaction).await.map_err(|error| self.failed(error))?;
+        }
+        Ok(transaction)
+    }
+
     fn failed(&self, error: sqlx::Error) -> StoreError {
         StoreError::of(&self.name, error)
     }
 
     /// Begins a transaction that will write: it waits here for others that do, and not in its middle.
     async fn begin_writing(&self) -> Result<Transaction<'static, Any>, StoreError> {
-        let begin = match self.backend {
-            Backend::Sqlite => "BEGIN IMMEDIATE",
-            Backend::Postgres => "BEGIN",
-        };
-        self.pool.begin_with(begin).await.map_err(|error| self.failed(error))
+        self.pool.begin_with(self.backend.begin()).await.map_err(|error| self.failed(error))
     }
 
     fn read<T>(&self, read: impl Fn(&AnyRow) -> Result<T, &'static str>, row: &AnyRow) -> Result<T, StoreError> {
@@ -218,16 +250,34 @@ impl Store {
     }
 }
 
+/// One connection, set up, to a database that is there.
+async fn connect(location: &Location, access: Access, database: &Database) -> Result<AnyConnection, StoreError> {
+    let (name, backend) = (location.name(), location.backend());
+    let options = location.options(access, database)?;
+    // Made by hand: a pool would try again until its time is over, and not say why.
+    let connecting = async {
+        let mut connection = options.connect().await?;
+        backend.prepare(&mut connection, access, database.statement_timeout).await.map(|()| connection)
+    };
+    let timeout = database.connect_timeout;
+    let connected = tokio::time::timeout(timeout, connecting).await;
+    let mut connection = match connected {
+        Ok(connected) => connected.map_err(|error| StoreError::of(&name, error))?,
+        Err(_) => return Err(StoreError::Silent { name, seconds: timeout.as_secs_f32() }),
+    };
+    if backend == Backend::Postgres {
+        postgres::check_server(&mut connection, &name).await?;
+    }
+    Ok(connection)
+}
+
 /// Brings the schema up to date, in one transaction.
 async fn migrate(connection: &mut AnyConnection, backend: Backend, name: &str) -> Result<(), StoreError> {
     let failed = |error| StoreError::of(name, error);
     // Others that start wait until this is committed; the migrator's own lock would let them in before.
-    let begin = match backend {
-        Backend::Sqlite => "BEGIN IMMEDIATE",
-        Backend::Postgres => "BEGIN",
-    };
-    let mut transaction = connection.begin_with(begin).await.map_err(failed)?;
+    let mut transaction = connection.begin_with(backend.begin()).await.map_err(failed)?;
     if backend == Backend::Postgres {
+        postgres::take_time(&mut transaction).await.map_err(failed)?;
         postgres::lock_schema(&mut transaction).await.map_err(failed)?;
     }
     run_migrations(&mut transaction, name).await?;

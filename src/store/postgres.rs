@@ -1,9 +1,14 @@
 //! What is PostgreSQL's own: its URL, and the settings of a connection.
 
+use std::fs::File;
+use std::io::Read;
+use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
-use sqlx::postgres::{PgConnectOptions, PgListener};
-use sqlx::{AnyConnection, Row};
+use percent_encoding::percent_decode_str;
+use sqlx::postgres::{PgConnectOptions, PgListener, PgSslMode};
+use sqlx::{AnyConnection, AssertSqlSafe, Row};
 
 use super::{Access, StoreError};
 use crate::model::Secret;
@@ -11,10 +16,19 @@ use crate::model::Secret;
 /// The oldest server that resyncd runs on, as `server_version_num` counts.
 const OLDEST: i64 = 130_000;
 
-/// The settings of every connection. A statement that takes longer waits for something that will not come; a transaction
-/// that nobody goes on with would hold its locks for ever.
-const SETTINGS: &str = "SET statement_timeout = '30s'; SET lock_timeout = '10s'; \
-                        SET idle_in_transaction_session_timeout = '60s'; SET application_name = 'resyncd'";
+/// The settings of every connection. A transaction that nobody goes on with would hold its locks for ever.
+const SETTINGS: &str = "SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '60s'";
+
+/// The files that a URL may name, and what each of them must hold.
+const FILES: [(&str, &str); 3] = [
+    ("sslrootcert", "-----BEGIN CERTIFICATE-----"),
+    ("sslcert", "-----BEGIN CERTIFICATE-----"),
+    // PKCS #8, which is all that the TLS library takes.
+    ("sslkey", "-----BEGIN PRIVATE KEY-----"),
+];
+
+/// The most that is read of such a file.
+const LARGEST: u64 = 1 << 20;
 
 /// Where a server is.
 #[derive(Debug)]
@@ -29,11 +43,22 @@ impl Location {
     pub fn new(url: &Secret) -> Result<Self, StoreError> {
         let text = url.expose_text().unwrap_or_default();
         let options = PgConnectOptions::from_str(text).map_err(|_| StoreError::Url)?;
+        check_files(text)?;
+        // From the environment: what the URL says was checked when it was read.
+        if matches!(options.get_ssl_mode(), PgSslMode::Allow) {
+            return Err(StoreError::Mode);
+        }
         let host =
             options.get_socket().map_or_else(|| options.get_host().to_owned(), |path| path.display().to_string());
         let database = options.get_database().unwrap_or_else(|| options.get_username());
         let name = format!("{database} on {host}:{}", options.get_port());
-        Ok(Self { url: url.clone(), name })
+        // By which the server's own people know whose connections they see.
+        let joint = if text.contains('?') { '&' } else { '?' };
+        let url = match options.get_application_name() {
+            Some(_) => url.clone(),
+            None => Secret::new(format!("{text}{joint}application_name=resyncd")),
+        };
+        Ok(Self { url, name })
     }
 
     /// What messages call it: without user and password.
@@ -47,13 +72,47 @@ impl Location {
     }
 }
 
-/// Sets up a connection.
-pub async fn prepare(connection: &mut AnyConnection, access: Access) -> Result<(), sqlx::Error> {
-    sqlx::raw_sql(SETTINGS).execute(&mut *connection).await?;
+/// Makes sure that the files of a URL can be used; what the TLS library says of those that can't doesn't name them.
+fn check_files(url: &str) -> Result<(), StoreError> {
+    let query = url.split_once('?').map_or("", |(_, query)| query);
+    for (name, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
+        let Some((_, begins)) = FILES.iter().find(|(file, _)| *file == name) else { continue };
+        let path = PathBuf::from(percent_decode_str(value).decode_utf8_lossy().into_owned());
+        let wrong = |reason: String| StoreError::TlsFile { parameter: name.to_owned(), path: path.clone(), reason };
+        let mut text = String::new();
+        let read = File::open(&path).and_then(|file| file.take(LARGEST).read_to_string(&mut text));
+        read.map_err(|error| wrong(format!("can't be read: {error}")))?;
+        match text.matches(begins).count() {
+            0 => return Err(wrong(format!("holds no {begins}; it has to be a PEM file"))),
+            // Of several only the first would be looked at.
+            count if name == "sslrootcert" && count > 1 => {
+                return Err(wrong(format!("holds {count} certificates: leave the root alone in it")));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Sets up a connection. A statement that takes longer than it is given waits for something that will not come.
+pub async fn prepare(
+    connection: &mut AnyConnection,
+    access: Access,
+    statement_timeout: Duration,
+) -> Result<(), sqlx::Error> {
+    let settings = format!("{SETTINGS}; SET statement_timeout = '{}ms'", statement_timeout.as_millis());
+    sqlx::raw_sql(AssertSqlSafe(settings)).execute(&mut *connection).await?;
     if access == Access::Read {
         sqlx::raw_sql("SET default_transaction_read_only = on").execute(connection).await?;
     }
     Ok(())
+}
+
+/// Gives the statements of a transaction, and the waiting for others that do the same, any time that it takes.
+pub async fn take_time(connection: &mut AnyConnection) -> Result<(), sqlx::Error> {
+    let settings = "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0; \
+                    SET LOCAL idle_in_transaction_session_timeout = 0";
+    sqlx::raw_sql(settings).execute(connection).await.map(drop)
 }
 
 /// Keeps others from changing the schema until the transaction ends.

@@ -50,6 +50,12 @@ impl Location {
         Ok(())
     }
 
+    /// Whether there is no such file; an error where that can't be told.
+    pub fn is_missing(&self) -> Result<bool, StoreError> {
+        let exists = self.path.try_exists().map_err(|error| StoreError::File { path: self.path.clone(), error })?;
+        Ok(!exists)
+    }
+
     pub fn find_file(&self) -> Result<(), StoreError> {
         if self.path.is_file() { Ok(()) } else { Err(StoreError::Missing { path: self.path.clone() }) }
     }

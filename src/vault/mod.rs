@@ -4,7 +4,9 @@
 
 mod error;
 mod key;
+mod rotate;
 mod sealed;
+mod unlock;
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,7 +17,9 @@ use crate::model::Secret;
 
 pub use error::VaultError;
 pub use key::KeyId;
+pub use rotate::{Rotation, rotate};
 pub use sealed::{SEALED, is_sealed};
+pub use unlock::{KeyIds, Own, UnlockError, Unlocked, key_file_to_make, unlock, unlock_read_only};
 
 use key::Key;
 use sealed::Sealed;
@@ -86,6 +90,17 @@ impl Vault {
     /// Names the key that a text was sealed with; none where it is no sealed text.
     pub fn sealed_with(sealed: &str) -> Option<KeyId> {
         Sealed::parse(sealed).map(|sealed| sealed.key)
+    }
+
+    /// Whether every key that the configuration names is to be had.
+    ///
+    /// # Errors
+    /// The first that is not.
+    fn all_are_here(&self) -> Result<(), VaultError> {
+        match self.0.master.as_ref().err().or(self.0.missing.first()) {
+            Some(problem) => Err(VaultError::Unavailable(problem.clone())),
+            None => Ok(()),
+        }
     }
 
     fn master(&self) -> Result<&Key, VaultError> {

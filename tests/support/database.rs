@@ -11,6 +11,7 @@ use resyncd::config::Database;
 use resyncd::model::Secret;
 use sqlx::{AnyConnection, AssertSqlSafe, Connection};
 
+use super::certificates::Pair;
 use super::{program, run};
 
 /// An empty database, gone when this is dropped.
@@ -24,10 +25,11 @@ pub struct Scratch {
 
 impl Scratch {
     pub fn sqlite() -> Self {
+        sqlx::any::install_default_drivers();
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("resyncd.db");
         let url = format!("sqlite:{}", path.display());
-        Self { database: Database::Sqlite(path), url, _folder: Some(folder), _server: None }
+        Self { database: Database::sqlite(path), url, _folder: Some(folder), _server: None }
     }
 
     /// None where no server can be started and none is named; that is said.
@@ -47,7 +49,33 @@ impl Scratch {
         let (start, query) = base.split_once('?').unwrap_or((&base, ""));
         let server_url = start.rsplit_once('/').map_or(start, |(server, _)| server);
         let url = format!("{server_url}/{name}?{query}");
-        Some(Self { database: Database::Postgres(Secret::new(url.as_str())), url, _folder: None, _server: server })
+        Some(Self { database: Database::postgres(Secret::new(url.as_str())), url, _folder: None, _server: server })
+    }
+}
+
+/// A server of PostgreSQL that also speaks TLS, on a port of 127.0.0.1.
+pub struct TlsPostgres {
+    _server: Postgres,
+    pub port: u16,
+}
+
+impl TlsPostgres {
+    /// None where no server can be started; that is said.
+    pub fn start(pair: &Pair) -> Option<Self> {
+        // Free now, and nobody else is likely to be given it before the server has it.
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let server = Postgres::start_with(port, |folder| {
+            let files = pair.write(folder, "server");
+            std::fs::set_permissions(&files.key, Permissions::from_mode(0o600)).unwrap();
+            own(&files.key);
+            vec![
+                "listen_addresses=127.0.0.1".to_owned(),
+                "ssl=on".to_owned(),
+                format!("ssl_cert_file={}", files.certificate.display()),
+                format!("ssl_key_file={}", files.key.display()),
+            ]
+        })?;
+        Some(Self { _server: server, port })
     }
 }
 
@@ -72,6 +100,12 @@ impl Postgres {
     }
 
     fn start() -> Option<Self> {
+        Self::start_with(5432, |_| Vec::new())
+    }
+
+    /// A server with further settings, which may name files that are made in its folder. The port is part of its socket's
+    /// name.
+    fn start_with(port: u16, settings: impl FnOnce(&Path) -> Vec<String>) -> Option<Self> {
         let programs = programs()?;
         let folder = tempfile::tempdir().unwrap();
         std::fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
@@ -89,13 +123,15 @@ impl Postgres {
             .arg(&data)
             .args(["-c", "listen_addresses=", "-c", "fsync=off", "-c"])
             .arg(format!("unix_socket_directories={}", sockets.display()))
+            .args(["-c", &format!("port={port}")])
+            .args(settings(folder.path()).into_iter().flat_map(|setting| ["-c".to_owned(), setting]))
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
         let server = Self { process, folder };
         let ready = || {
             let mut command = Command::new(programs.join("pg_isready"));
-            run(command.arg("--quiet").arg("--host").arg(&sockets)).status.success()
+            run(command.arg("--quiet").arg("--host").arg(&sockets).args(["--port", &port.to_string()])).status.success()
         };
         assert!((0..10_000).any(|_| ready()), "PostgreSQL does not start");
         Some(server)

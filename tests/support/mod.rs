@@ -1,5 +1,6 @@
 //! What several test modules share.
 
+pub mod api;
 pub mod certificates;
 pub mod database;
 pub mod deployment;

@@ -1,7 +1,7 @@
 //! docs/configuration.md: every key of `resyncd.toml`.
 
 use super::{first_row, heading, row};
-use crate::config::reference::{Key, Otherwise, PREFIX, RESERVED, RESERVED_PREFIXES, RESERVED_URL, TABLES};
+use crate::config::reference::{Key, Kind, Otherwise, PREFIX, RESERVED, RESERVED_PREFIXES, RESERVED_URL, TABLES};
 
 const INTRODUCTION: &str = r#"The configuration is one TOML file: `resyncd.toml` where the program is started, or what `--config FILE` names. Every
 key has a default except those that are marked required, so this is a whole configuration:
@@ -41,6 +41,9 @@ pub fn page() -> String {
 /// The default, as it would be written.
 fn otherwise(key: &Key) -> String {
     match key.otherwise {
+        Otherwise::Value(text) if matches!(key.kind, Kind::Texts(_)) => {
+            format!("`[{}]`", text.split(',').map(|text| format!("\"{text}\"")).collect::<Vec<_>>().join(", "))
+        }
         Otherwise::Value(text) if key.kind.is_quoted() => format!("`\"{text}\"`"),
         Otherwise::Value(text) => format!("`{text}`"),
         Otherwise::Required => "required".to_owned(),
@@ -55,7 +58,7 @@ fn environment() -> String {
 
 Every key can be overridden by a variable: `{PREFIX}`, then the dotted key in upper case with `_` for what a variable can't
 hold. A listener's keys have the listener's name in theirs. The exceptions are a listener's `name`, and what is written as
-`[[listener.tls.name]]` or `[[folder]]`.
+`[[listener.tls.name]]`, `[[webhook]]` or `[[folder]]`.
 
 | key | variable |
 | --- | --- |
@@ -64,7 +67,7 @@ hold. A listener's keys have the listener's name in theirs. The exceptions are a
 | `address` of the listener `https` | `RESYNCD_LISTENER_HTTPS_ADDRESS` |
 | `tls.key` of the listener `old-phones` | `RESYNCD_LISTENER_OLD_PHONES_TLS_KEY` |
 
-Values are written without quotes; the paths of a list have commas between them. A variable that is set counts, even when
+Values are written without quotes; what is in a list has commas between. A variable that is set counts, even when
 it is empty. One that begins with `{PREFIX}` and overrides nothing is refused, so that a slip of the pen is not a setting
 that silently doesn't hold. For the same reason secrets of `profiles/` should stand in variables that begin otherwise.
 These are not refused:

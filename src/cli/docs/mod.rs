@@ -46,13 +46,14 @@ impl Args {
 }
 
 /// The name of every page, and its text.
-pub fn pages() -> [(&'static str, String); 5] {
+pub fn pages() -> [(&'static str, String); 6] {
     [
         ("configuration.md", configuration::page()),
         ("settings.md", settings::page()),
         ("events.md", events::page()),
         ("rules.md", rules::page()),
         ("commands.md", commands::page()),
+        ("openapi.json", crate::api::document_text()),
     ]
 }
 

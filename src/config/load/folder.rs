@@ -8,16 +8,18 @@ use crate::config::{Folder, Listener, reference};
 /// What no static folder may hand out: a path, and what it is called.
 type Private<'c> = (&'c Path, String);
 
-/// All folders. `data_dir` and `profiles` hold secrets, and so do the listeners' keys.
+/// All folders. `data_dir` and `profiles` hold secrets, and so do the master key's file and the listeners' keys.
 pub fn folders(
     top: &Table<'_>,
     data_dir: Option<&Path>,
     profiles: Option<&Path>,
+    key_file: Option<&Path>,
     listeners: &[Listener],
 ) -> Vec<Folder> {
     let mut private: Vec<Private<'_>> = Vec::new();
     private.extend(data_dir.map(|path| (path, "data_dir".to_owned())));
     private.extend(profiles.map(|path| (path, "profiles".to_owned())));
+    private.extend(key_file.map(|path| (path, "secrets.master_key".to_owned())));
     for listener in listeners {
         let Some(tls) = &listener.tls else { continue };
         let pairs = std::iter::once(&tls.certificate).chain(tls.names.iter().map(|name| &name.pair));

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use super::table::{Table, Wrong};
 use crate::config::{ClientCertificatePolicy, KeyPair, Listener, NamedKeyPair, Tls, TlsVersion, reference};
 
-/// Longest name of a listener, in characters: it stands in every event and metric.
+/// Longest name of a listener or webhook, in characters: it stands in every event and metric.
 const NAME_LENGTH: usize = 32;
 
 const VERSIONS: &[(&str, TlsVersion)] = &[
@@ -45,11 +45,20 @@ pub fn listeners(top: &Table<'_>, admin: Option<SocketAddr>) -> Vec<Listener> {
     listeners
 }
 
+/// Whether a text can name a listener or a webhook.
+pub fn is_name(text: &str) -> bool {
+    (1..=NAME_LENGTH).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+}
+
+/// What is said of a text that can't.
+pub fn no_name(text: &str) -> Wrong {
+    Wrong::new(format!("must be 1 to {NAME_LENGTH} letters, digits, \"-\" and \"_\", not \"{text}\""))
+}
+
 fn unused_name(text: &str, others: &[Listener]) -> Result<String, Wrong> {
-    let fits = (1..=NAME_LENGTH).contains(&text.len())
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
-    if !fits {
-        return Err(Wrong::new(format!("must be 1 to {NAME_LENGTH} letters, digits, \"-\" and \"_\", not \"{text}\"")));
+    if !is_name(text) {
+        return Err(no_name(text));
     }
     // Names that differ only in what a variable can't express would share their variables.
     let plain = |name: &str| name.to_ascii_lowercase().replace('-', "_");

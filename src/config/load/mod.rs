@@ -1,12 +1,15 @@
 //! From a file and the environment to a [`Config`]: each table is read in a file of its own, and all that is wrong is
 //! reported at once. Nothing outside sees what was typed.
 
+mod admin;
+mod database;
 mod environment;
 mod folder;
 mod lint;
 mod listener;
 mod secret;
 mod table;
+mod webhook;
 
 use std::cell::RefCell;
 use std::ffi::OsString;
@@ -16,9 +19,8 @@ use tracing_subscriber::EnvFilter;
 
 use self::environment::Environment;
 use self::table::{Context, Table, Wrong};
-use super::{Admin, Cache, Config, Database, Events, Limits, Log, LogFormat, Secrets, reference};
+use super::{Cache, Config, Events, Limits, Log, LogFormat, Secrets, reference};
 use crate::document::{Document, Problem, Problems, Reader, nearest};
-use crate::model::Secret;
 
 impl Config {
     /// Reads the file, and the variables that override its keys.
@@ -82,15 +84,17 @@ fn read(top: Table<'_>, file: &Path) -> Option<Config> {
     let templates = top.path("templates");
     let profiles = top.path("profiles");
     let watch = top.boolean("watch");
-    let admin = read_admin(top.table("admin", &reference::ADMIN));
+    let admin = admin::read(top.table("admin", &reference::ADMIN));
+    let webhooks = webhook::webhooks(&top);
     let listeners = listener::listeners(&top, admin.as_ref().and_then(|admin| admin.address));
-    let database = read_database(top.table("database", &reference::DATABASE), data_dir.as_deref());
+    let database = database::read(top.table("database", &reference::DATABASE), data_dir.as_deref());
     let secrets = read_secrets(top.table("secrets", &reference::SECRETS));
     let limits = read_limits(top.table("limits", &reference::LIMITS));
     let cache = read_cache(top.table("cache", &reference::CACHE));
     let events = read_events(top.table("events", &reference::EVENTS));
     let log = read_log(top.table("log", &reference::LOG));
-    let folders = folder::folders(&top, data_dir.as_deref(), profiles.as_deref(), &listeners);
+    let key_file = secrets.key_file.as_deref();
+    let folders = folder::folders(&top, data_dir.as_deref(), profiles.as_deref(), key_file, &listeners);
     let lint = lint::read(top.table("lint", &reference::LINT));
     top.finish();
     Some(Config {
@@ -101,6 +105,7 @@ fn read(top: Table<'_>, file: &Path) -> Option<Config> {
         watch: watch?,
         listeners,
         admin: admin?,
+        webhooks,
         database: database?,
         secrets,
         limits: limits?,
@@ -110,35 +115,6 @@ fn read(top: Table<'_>, file: &Path) -> Option<Config> {
         folders,
         lint: lint?,
     })
-}
-
-fn read_admin(table: Table<'_>) -> Option<Admin> {
-    let address =
-        table.parsed("address", |text| if text == "off" { Ok(None) } else { listener::address(text).map(Some) });
-    table.finish();
-    Some(Admin { address: address? })
-}
-
-fn read_database(table: Table<'_>, data_dir: Option<&Path>) -> Option<Database> {
-    let written = table.parsed("url", |text| {
-        // The URL itself is not shown: it may hold a password.
-        if text.starts_with("postgres://") || text.starts_with("postgresql://") {
-            return Ok(Database::Postgres(Secret::new(text)));
-        }
-        let Some(path) = text.strip_prefix("sqlite:") else {
-            return Err(Wrong::new("names a database that resyncd doesn't know")
-                .help("write sqlite:PATH or postgres://USER@HOST/DATABASE"));
-        };
-        if path.contains('?') || path.starts_with(':') {
-            return Err(Wrong::new("must be a path alone after sqlite:, without a \"?\""));
-        }
-        Ok(Database::Sqlite(table.located(path.strip_prefix("//").unwrap_or(path))?))
-    });
-    table.finish();
-    match written {
-        Some(database) => Some(database),
-        None => Some(Database::Sqlite(data_dir?.join("resyncd.db"))),
-    }
 }
 
 fn read_secrets(table: Table<'_>) -> Secrets {

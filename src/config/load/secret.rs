@@ -1,4 +1,5 @@
-//! The keys of the database's secrets: texts, or where they stand. Nothing here may ever show what they are.
+//! The keys of the database's secrets, and other secrets: texts, or where they stand. Nothing here may ever show what they
+//! are.
 
 use std::path::PathBuf;
 
@@ -101,17 +102,38 @@ fn source(table: &Table<'_>, reader: Reader<'_>, name: &str) -> Option<Source> {
 
 /// The key from where it stands; none after a mistake, which is reported.
 fn fetch(table: &Table<'_>, name: &str, source: Source) -> Result<Option<Secret>, Problem> {
+    fetch_text(table, name, source).map(|text| key(table, name, &text))
+}
+
+fn fetch_text(table: &Table<'_>, name: &str, source: Source) -> Result<Zeroizing<String>, Problem> {
     let unavailable = |message: String| table.problem_of(name, Wrong::new(message));
     match source {
         Source::Variable(variable) => match table.context().environment.get(&variable) {
-            Some(text) => Ok(key(table, name, text.unwrap_or_default())),
+            Some(text) => Ok(Zeroizing::new(text.unwrap_or_default().to_owned())),
             None => Err(unavailable(format!("the environment variable {variable} is not set"))),
         },
         Source::File(path) => match std::fs::read_to_string(&path).map(Zeroizing::new) {
             // A line end at its end is the editor's.
-            Ok(text) => Ok(key(table, name, text.trim_end_matches(['\r', '\n']))),
+            Ok(text) => Ok(Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned())),
             Err(error) => Err(unavailable(format!("{} can't be read: {error}", path.display()))),
         },
+    }
+}
+
+/// The text of a secret that no variable overrides. None where it isn't written, or after a mistake, which is reported; an
+/// error where the variable or file that it names is not to be had here.
+pub fn text(table: &Table<'_>, name: &str) -> Result<Option<Zeroizing<String>>, Problem> {
+    match table.written(name).map(|found| found.value) {
+        None => Ok(None),
+        Some(DeValue::String(text)) => Ok(Some(Zeroizing::new(text.to_string()))),
+        Some(DeValue::Table(_)) => {
+            let source = table.inline_table(name).and_then(|reader| source(table, reader, name));
+            source.map(|source| fetch_text(table, name, source)).transpose()
+        }
+        Some(_) => {
+            table.problem(name, Wrong::new("must be a text, { env = \"NAME\" } or { file = \"PATH\" }"));
+            Ok(None)
+        }
     }
 }
 

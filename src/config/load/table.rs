@@ -311,6 +311,38 @@ impl<'d> Table<'d> {
         paths
     }
 
+    /// A list of texts, each as `parse` makes it; in a variable, and in the reference's default, with commas between.
+    pub fn list<T>(&self, name: &str, parse: impl Fn(&str) -> Result<T, Wrong>) -> Option<Vec<T>> {
+        let key = self.key(name)?;
+        let split = |text: &str| -> Vec<String> {
+            text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect()
+        };
+        let texts = match (self.overridden(name), &self.reader) {
+            (Some((_, Some(text))), _) => split(text),
+            (Some((_, None)), _) => {
+                self.problem(name, Wrong::new("is not UTF-8"));
+                return None;
+            }
+            (None, Some(reader)) if reader.has(name) => reader.texts(name)?,
+            _ => match key.otherwise {
+                Otherwise::Value(default) => split(default),
+                Otherwise::Required => {
+                    self.problem(name, Wrong::new("is missing"));
+                    return None;
+                }
+                Otherwise::Nothing(_) => Vec::new(),
+            },
+        };
+        let mut values = Vec::with_capacity(texts.len());
+        for text in texts {
+            match parse(&text) {
+                Ok(value) => values.push(value),
+                Err(wrong) => self.problem(name, wrong),
+            }
+        }
+        Some(values)
+    }
+
     /// A path as the program has to open it.
     pub fn located(&self, text: &str) -> Result<PathBuf, Wrong> {
         if text.is_empty() { Err(Wrong::new("may not be empty")) } else { Ok(self.context.folder.join(text)) }

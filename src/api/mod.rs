@@ -1,0 +1,140 @@
+//! The admin API, `/api/v1`: a router, one file a resource, and what they share. It sits above everything that it shows and
+//! changes; the server hands that in. Who asks, and whether they may, is decided in `guard` before any of it is reached; what
+//! a caller may see of the fleet, in `reach`.
+
+mod audit;
+mod body;
+mod conditions;
+mod event_groups;
+mod events;
+mod files;
+mod groups;
+mod guard;
+mod health;
+mod once;
+mod openapi;
+mod page;
+mod problem;
+mod query;
+mod reach;
+mod reload;
+mod settings;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use axum::Router;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::document::Problems;
+use crate::records::Records;
+use crate::resync::Pipeline;
+use crate::store::Store;
+use crate::tokens::Brake;
+
+pub use guard::Peer;
+pub use openapi::{document, document_text};
+pub use problem::{Kind, Problem};
+
+/// Where the API begins.
+pub const BASE: &str = "/api/v1";
+
+type Reloading = Pin<Box<dyn Future<Output = Result<u64, Problems>> + Send>>;
+
+/// Loads a new generation, and tells its number.
+pub type Reload = Box<dyn Fn() -> Reloading + Send + Sync>;
+
+/// What the API works with.
+pub struct Parts {
+    pub pipeline: Arc<Pipeline>,
+    pub store: Store,
+    pub records: Arc<Records>,
+    pub reload: Reload,
+    /// The largest body of a request, in bytes.
+    pub body_bytes: usize,
+    /// What a template may render, in bytes.
+    pub profile_bytes: usize,
+}
+
+struct Inner {
+    parts: Parts,
+    brake: Brake,
+}
+
+/// The API's state. Clones share everything.
+#[derive(Clone)]
+pub struct Api(Arc<Inner>);
+
+impl Api {
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(Inner { parts, brake: Brake::default() }))
+    }
+
+    fn pipeline(&self) -> &Arc<Pipeline> {
+        &self.0.parts.pipeline
+    }
+
+    fn store(&self) -> &Store {
+        &self.0.parts.store
+    }
+
+    fn records(&self) -> &Records {
+        &self.0.parts.records
+    }
+
+    fn brake(&self) -> &Brake {
+        &self.0.brake
+    }
+
+    fn body_bytes(&self) -> usize {
+        self.0.parts.body_bytes
+    }
+
+    fn profile_bytes(&self) -> usize {
+        self.0.parts.profile_bytes
+    }
+
+    fn reload(&self) -> Reloading {
+        (self.0.parts.reload)()
+    }
+
+    /// Runs what renders or reads files off the runtime's threads, so that no resync waits for it.
+    async fn blocking<T, F>(&self, work: F) -> Result<T, Problem>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Self) -> Result<T, Problem> + Send + 'static,
+    {
+        let api = self.clone();
+        match tokio::task::spawn_blocking(move || work(&api)).await {
+            Ok(result) => result,
+            Err(error) => {
+                tracing::error!(%error, "the API's work broke off");
+                Err(Problem::new(Kind::Internal, "the server's log tells what it was"))
+            }
+        }
+    }
+}
+
+/// Every resource, and what the document says of it. Their paths are under [`BASE`].
+fn resources() -> OpenApiRouter<Api> {
+    OpenApiRouter::new()
+        .routes(routes!(openapi::get_document))
+        .routes(routes!(health::get_health))
+        .routes(routes!(reload::post_reload))
+        .routes(routes!(groups::list_groups))
+        .routes(routes!(groups::get_group))
+        .routes(routes!(settings::get_settings))
+        .routes(routes!(files::list_files))
+        .routes(routes!(files::get_file))
+        .routes(routes!(events::list_events))
+        .routes(routes!(event_groups::list_event_groups))
+        .routes(routes!(audit::list_audit))
+}
+
+/// The API, and everything else on the admin listener that takes a token: whatever there is not, too.
+pub fn router(api: Api) -> Router {
+    let (resources, _) = OpenApiRouter::new().nest(BASE, resources()).split_for_parts();
+    guard::guarded(resources.fallback(guard::nothing), api.clone()).with_state(api)
+}

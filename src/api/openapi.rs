@@ -1,0 +1,118 @@
+//! The document that describes the API, OpenAPI 3.1, made from the handlers and types themselves.
+
+use std::sync::LazyLock;
+
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
+use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn, PathItem};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::{
+    Components, ContentBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Ref, RefOr, Required,
+    ResponseBuilder,
+};
+use utoipa::{PartialSchema, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+
+use super::problem::{Document, Mistake, PROBLEM_JSON};
+use super::query::{Nothing, Query};
+use super::{BASE, Problem, once, resources};
+
+const ABOUT: &str = "Devices, groups and what phones do, for your own programs. docs/api.md tells of tokens, pages, ETags, \
+                     idempotency keys and webhooks. Every error is a problem (RFC 9457).";
+
+/// What any operation may answer beside what it says itself.
+const ANY: [(&str, &str); 8] = [
+    ("400", "The request is malformed"),
+    ("401", "No token, or none that holds"),
+    ("403", "The token may not do this"),
+    ("404", "There is no such thing, or none that the token may see"),
+    ("406", "The header Accept lets nothing through"),
+    ("429", "Too much was asked for; Retry-After tells when to ask again"),
+    ("500", "Something went wrong; the server's log tells what"),
+    ("503", "It can't be had at the moment; Retry-After tells when to ask again"),
+];
+
+/// What an operation that takes a body, or makes something, may answer.
+const CHANGING: [(&str, &str); 5] = [
+    ("408", "The body did not come in time"),
+    ("409", "It is in the way of something else, or the same request is being answered"),
+    ("413", "The body is too large"),
+    ("415", "The body is not application/json"),
+    ("422", "What is asked for can't be, or the idempotency key belongs to another request"),
+];
+
+/// The document.
+pub fn document() -> OpenApi {
+    let (_, mut document) = OpenApiRouter::new().nest(BASE, resources()).split_for_parts();
+    let info =
+        InfoBuilder::new().title("resyncd").version("1").description(Some(ABOUT)).license(Some(
+            LicenseBuilder::new().name("Apache-2.0 OR MIT").identifier(Some("Apache-2.0 OR MIT")).build(),
+        ));
+    document.info = info.build();
+    let mut components = document.components.take().unwrap_or_else(Components::new);
+    components.schemas.insert(Document::name().into_owned(), Document::schema());
+    components.schemas.insert(Mistake::name().into_owned(), Mistake::schema());
+    let bearer = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .description(Some("A token of `resyncd token create`"))
+        .build();
+    components.security_schemes.insert("token".to_owned(), SecurityScheme::Http(bearer).into());
+    document.components = Some(components);
+    document.security = Some(vec![SecurityRequirement::new("token", Vec::<String>::new())]);
+    for item in document.paths.paths.values_mut() {
+        complete(item);
+    }
+    OpenApiBuilder::from(document).build()
+}
+
+/// The document as it is served and kept in docs/openapi.json.
+pub fn document_text() -> String {
+    // What it is made of are texts, numbers and lists of them, which JSON can always hold.
+    document().to_pretty_json().map(|text| text + "\n").unwrap_or_default()
+}
+
+/// Adds what every operation has in common.
+fn complete(item: &mut PathItem) {
+    let makes = [false, true, true, false, false];
+    let changes = [false, true, true, true, true];
+    let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.patch, &mut item.delete];
+    for ((operation, makes), changes) in operations.into_iter().zip(makes).zip(changes) {
+        let Some(operation) = operation else { continue };
+        let changing = CHANGING.iter().filter(|_| changes);
+        for (status, meaning) in ANY.iter().chain(changing) {
+            add_response(operation, status, meaning);
+        }
+        if makes {
+            operation.parameters.get_or_insert_with(Vec::new).push(idempotency_key());
+        }
+    }
+}
+
+fn add_response(operation: &mut Operation, status: &str, meaning: &str) {
+    let problem = ContentBuilder::new().schema(Some(Ref::from_schema_name(Document::name()))).build();
+    let response = ResponseBuilder::new().description(meaning).content(PROBLEM_JSON, problem).build();
+    operation.responses.responses.entry(status.to_owned()).or_insert(RefOr::T(response));
+}
+
+fn idempotency_key() -> RefOr<Parameter> {
+    let schema = ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(255));
+    ParameterBuilder::new()
+        .name(once::HEADER)
+        .parameter_in(ParameterIn::Header)
+        .required(Required::False)
+        .description(Some(
+            "Sent again with the same request within a day, it is answered as before and makes nothing more",
+        ))
+        .schema(Some(schema.pattern(Some("^[!-~]+$"))))
+        .build()
+        .into()
+}
+
+static TEXT: LazyLock<String> = LazyLock::new(document_text);
+
+/// This document.
+#[utoipa::path(get, path = "/openapi.json", tag = "server", responses((status = 200, body = Object)))]
+pub async fn get_document(_: Query<Nothing>) -> Result<impl IntoResponse, Problem> {
+    Ok(([(CONTENT_TYPE, "application/json")], TEXT.as_str()))
+}
