@@ -26,6 +26,7 @@ mod preview;
 mod render;
 mod secrets;
 mod serve;
+mod snapshot;
 mod table;
 mod token;
 

@@ -8,6 +8,7 @@ mod known;
 mod record;
 mod resolve;
 mod seal;
+mod snapshot;
 mod tree;
 
 pub use follow::{Follower, Following};
@@ -15,4 +16,5 @@ pub use group::GroupRecord;
 pub use known::{Records, Taken};
 pub use record::{Record, RecordError, Stored};
 pub use resolve::{device_of, group_of};
+pub use snapshot::Snapshot;
 pub use tree::{MASK, Tree, TreeError};
