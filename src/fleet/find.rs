@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
+use super::plan::names;
 use super::shown::{Secrecy, Shown};
 use super::{Fleet, FleetError};
 use crate::events::rfc3339;
@@ -258,7 +259,10 @@ impl Entry {
     }
 
     fn own(&self, setting: &str) -> Vec<String> {
-        let Ok(device) = &self.device else { return Vec::new() };
+        let Ok(device) = &self.device else {
+            // Nothing is served to it, and it has to be found all the more.
+            return self.record.as_ref().map(|stored| names(&stored.record, &[setting])).unwrap_or_default();
+        };
         let leaves = device.layers().flat_map(|layer| &layer.leaves);
         let named = leaves.filter(|leaf| {
             leaf.key.schema().is_some_and(|(section, found)| section.name == "lines" && found.name == setting)

@@ -14,26 +14,26 @@ const GUARDED: &str = "000e08000012";
 async fn what_is_known_goes_on_being_served() {
     let Some(mut postgres) = OwnPostgres::start() else { return };
     let deployment = deployment();
-    deployment.write(&format!("profiles/devices/{FILE}.toml"), "model = \"T-1\"\nserial = \"SN11\"\n");
+    deployment.write(&format!("profiles/devices/{FILE}.toml"), "model = \"T-1\"\nserial = \"SN0011\"\n");
     let guarded = "model = \"T-1\"\n[access]\nnetworks = [\"192.0.2.1\"]\n";
     deployment.write(&format!("profiles/devices/{GUARDED}.toml"), guarded);
     let fixture = Fixture::of(deployment, &postgres.database()).await;
     let fleet = fixture.fleet().await;
     let mut one = named("One");
-    one["serial"] = serde_json::json!("SN1");
+    one["serial"] = serde_json::json!("SN0001");
     change(&fleet, vec![put(ONE, one), put(TWO, named("Two"))]).await;
     fixture.take_in().await;
     let known = fixture.profile(ONE).await;
-    let by_serial = fixture.get("/s/SN1.xml").await;
+    let by_serial = fixture.get("/s/SN0001.xml").await;
     assert_eq!((known.status, by_serial.status), (200, 200));
     let mut asked = 2;
 
     postgres.stop();
     fixture.take_in().await;
     assert_eq!(fixture.profile(ONE).await, known);
-    assert_eq!(fixture.get("/s/SN1.xml").await, by_serial);
+    assert_eq!(fixture.get("/s/SN0001.xml").await, by_serial);
     assert_eq!(fixture.profile(FILE).await.status, 200);
-    assert_eq!(fixture.get("/s/SN11.xml").await.status, 200);
+    assert_eq!(fixture.get("/s/SN0011.xml").await.status, 200);
     asked += 4;
     // A record that nobody has asked for, one that is not there, one without proof: nobody can tell which is which.
     let away = fixture.profile(TWO).await;
@@ -41,7 +41,7 @@ async fn what_is_known_goes_on_being_served() {
     assert!(away.head.to_lowercase().contains("\nretry-after: "), "{}", away.head);
     assert!(away.body.is_empty());
     asked += 1;
-    for path in [format!("/t/{THREE}.xml"), format!("/t/{GUARDED}.xml"), "/s/SN99.xml".to_owned()] {
+    for path in [format!("/t/{THREE}.xml"), format!("/t/{GUARDED}.xml"), "/s/SN0099.xml".to_owned()] {
         assert_eq!(fixture.get(&path).await, away, "{path}");
         asked += 1;
     }

@@ -32,7 +32,7 @@ async fn what_a_phone_would_ignore_is_refused(scratch: &Scratch) {
     for (device, why) in [
         (json!({"model": "T-1", "settings": {"params": {"Sever": "x"}}}), "did you mean Server?"),
         (json!({"model": "T-1", "settings": {"lines": {"1": {"usr": "x"}}}}), "lines.1.usr: unknown setting"),
-        (json!({"model": "T1", "settings": {}}), "did you mean \"T-1\""),
+        (json!({"model": "T1", "settings": {}}), "no pack has a model \"T1\""),
         (json!({"settings": {}}), "model: is missing"),
         (json!({"model": "T-1", "group": "acne", "settings": {}}), "did you mean \"acme\"?"),
         (json!({"model": "T-1", "settngs": {}}), "did you mean \"settings\"?"),
@@ -159,7 +159,7 @@ async fn of_two_writers_one_is_told(scratch: &Scratch) {
     // Both have looked before either writes: a record that is there, one that is not, a serial number, a group.
     let serial = |mac: &str| {
         let mut device = named("x");
-        device["serial"] = json!("SN1");
+        device["serial"] = json!("SN0001");
         put(mac, device)
     };
     for (ours, theirs) in [
@@ -243,14 +243,14 @@ async fn every_change_is_recorded(scratch: &Scratch) {
 
 async fn devices_are_found(scratch: &Scratch) {
     let deployment = deployment();
-    let file = "model = \"T-2\"\nserial = \"SN9\"\ngroup = \"acme\"\n[lines.1]\nuser = \"2002\"\ndisplay_name = \"100% File\"\n";
+    let file = "model = \"T-2\"\nserial = \"SN0009\"\ngroup = \"acme\"\n[lines.1]\nuser = \"2002\"\ndisplay_name = \"100% File\"\n";
     deployment.write(&format!("profiles/devices/{TWO}.toml"), file);
     let fixture = Fixture::of(deployment, &scratch.database).await;
     let fleet = fixture.fleet().await;
     change(&fleet, vec![group("hq", json!({"parent": "acme"}))]).await;
     let fleet = fixture.fleet().await;
     let mut one = named("Über uns");
-    (one["serial"], one["group"]) = (json!("SN1"), json!("hq"));
+    (one["serial"], one["group"]) = (json!("SN0001"), json!("hq"));
     change(&fleet, vec![put(ONE, one), put(THREE, named("Third")), put(TWO, json!({"settings": {}}))]).await;
     let found = async |query: Query| -> Vec<String> {
         let entries = fleet.find(&query, None, 100).await.unwrap();
@@ -265,8 +265,8 @@ async fn devices_are_found(scratch: &Scratch) {
     assert_eq!(found(Query { group: some("acme"), within: some("hq"), ..all() }).await, [ONE]);
     assert_eq!(found(Query { within: some("nowhere"), ..all() }).await, [] as [&str; 0]);
     assert_eq!(found(Query { model: some("t-2"), ..all() }).await, [TWO]);
-    assert_eq!(found(Query { serial: Some("SN9".parse().unwrap()), ..all() }).await, [TWO]);
-    assert_eq!(found(Query { serial: Some("SN1".parse().unwrap()), ..all() }).await, [ONE]);
+    assert_eq!(found(Query { serial: Some("SN0009".parse().unwrap()), ..all() }).await, [TWO]);
+    assert_eq!(found(Query { serial: Some("SN0001".parse().unwrap()), ..all() }).await, [ONE]);
     assert_eq!(found(Query { text: some("ÜBER"), ..all() }).await, [ONE]);
     assert_eq!(found(Query { text: some("100% f"), ..all() }).await, [TWO]);
     assert_eq!(found(Query { text: some("_"), ..all() }).await, [] as [&str; 0]);

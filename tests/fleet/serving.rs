@@ -59,7 +59,7 @@ fn sealed(name: &str) -> serde_json::Value {
 async fn no_other_profile_is_touched(scratch: &Scratch) {
     let deployment = deployment();
     let pack = std::fs::read_to_string(deployment.path("templates/tiny/pack.toml")).unwrap();
-    let pack = pack.replacen("format = \"xml\"\n", "format = \"xml\"\ndelivery = true\n", 1);
+    let pack = pack.replacen("format = \"xml\"\n", "format = \"xml\"\ndelivery = \"device\"\n", 1);
     deployment.write("templates/tiny/pack.toml", pack);
     let fixture = Fixture::of(deployment, &scratch.database).await;
     let fleet = fixture.fleet().await;
@@ -141,7 +141,7 @@ async fn groups_lie_within_each_other(scratch: &Scratch) {
 async fn a_changed_group_changes_its_phones_alone(scratch: &Scratch) {
     let deployment = deployment();
     let pack = std::fs::read_to_string(deployment.path("templates/tiny/pack.toml")).unwrap();
-    let pack = pack.replacen("format = \"xml\"\n", "format = \"xml\"\ndelivery = true\n", 1);
+    let pack = pack.replacen("format = \"xml\"\n", "format = \"xml\"\ndelivery = \"device\"\n", 1);
     deployment.write("templates/tiny/pack.toml", pack);
     let fixture = Fixture::of(deployment, &scratch.database).await;
     let fleet = fixture.fleet().await;
