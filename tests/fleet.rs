@@ -1,6 +1,7 @@
 //! The fleet as it is edited at run time, and as its phones see it: on each database, with a server that runs.
 
 mod away;
+mod formats;
 mod planning;
 mod serving;
 
