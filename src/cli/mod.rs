@@ -1,20 +1,26 @@
 //! The command line: one file per subcommand, and how each one ends.
 
+mod assignment;
+mod audit;
 mod backup;
 mod cert;
 mod check;
 mod data_file;
 mod decrypt;
+mod device;
 mod diff;
 pub mod docs;
 mod drift;
 mod encrypt;
 mod explain;
+mod fleet;
+mod group;
 mod identify;
 mod key;
 pub mod log;
 pub mod logging;
 mod migrate;
+mod moment;
 mod output;
 mod packs;
 mod phone;
@@ -23,6 +29,7 @@ mod render;
 mod restore;
 mod secrets;
 mod serve;
+mod snapshot;
 mod table;
 mod token;
 
@@ -57,6 +64,11 @@ enum Command {
     Diff(diff::Args),
     Drift(drift::Args),
     Preview(preview::Args),
+    /// Add, change, find, import and export devices in the database.
+    Device(device::Args),
+    /// Set groups in the database.
+    Group(group::Args),
+    Audit(audit::Args),
     Log(log::Args),
     Identify(identify::Args),
     Packs(packs::Args),
@@ -126,6 +138,9 @@ impl Cli {
             Command::Diff(args) => args.run(&self.config),
             Command::Drift(args) => configuration().and_then(|config| args.run(&config)),
             Command::Preview(args) => args.run(&self.config),
+            Command::Device(args) => configuration().and_then(|config| args.run(&config)),
+            Command::Group(args) => configuration().and_then(|config| args.run(&config)),
+            Command::Audit(args) => configuration().and_then(|config| args.run(&config)),
             Command::Log(args) => configuration().and_then(|config| args.run(&config)),
             Command::Identify(args) => configuration().and_then(|config| args.run(&config)),
             Command::Packs(args) => configuration().and_then(|config| args.run(&config)),

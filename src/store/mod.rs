@@ -36,7 +36,7 @@ use crate::model::Secret;
 
 pub use audit::{AuditFilter, AuditRow};
 pub use backup::{BackupError, Copied};
-pub use codes::CodeRow;
+pub use codes::{CodeRow, MOST_FAILURES};
 pub use devices::{DeviceFilter, DeviceRow};
 pub use error::StoreError;
 pub use events::{EventFilter, EventGroup, GroupBy};
