@@ -7,6 +7,7 @@ mod body;
 mod change;
 mod conditions;
 mod devices;
+mod drift;
 mod event_groups;
 mod events;
 mod files;
@@ -22,6 +23,7 @@ mod reach;
 mod reload;
 mod schema;
 mod settings;
+mod uploads;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -38,6 +40,7 @@ use crate::records::Records;
 use crate::resync::Pipeline;
 use crate::store::Store;
 use crate::tokens::Brake;
+use crate::uploads::Uploads;
 
 pub use guard::Peer;
 pub use openapi::{document, document_text};
@@ -57,6 +60,7 @@ pub struct Parts {
     pub store: Store,
     pub records: Arc<Records>,
     pub fleet: Fleet,
+    pub uploads: Uploads,
     pub reload: Reload,
     /// The largest body of a request, in bytes.
     pub body_bytes: usize,
@@ -88,6 +92,10 @@ impl Api {
 
     fn store(&self) -> &Store {
         &self.0.parts.store
+    }
+
+    fn uploads(&self) -> &Uploads {
+        &self.0.parts.uploads
     }
 
     fn fleet(&self) -> &Fleet {
@@ -144,6 +152,10 @@ fn resources() -> OpenApiRouter<Api> {
         .routes(routes!(settings::get_settings))
         .routes(routes!(files::list_files))
         .routes(routes!(files::get_file))
+        .routes(routes!(drift::get_drift))
+        .routes(routes!(uploads::list_uploads))
+        .routes(routes!(uploads::get_upload, uploads::delete_upload))
+        .routes(routes!(uploads::get_content))
         .routes(routes!(events::list_events))
         .routes(routes!(event_groups::list_event_groups))
         .routes(routes!(audit::list_audit))
