@@ -81,9 +81,9 @@ fn scopes() -> impl TypedValueParser<Value = Scope> {
 /// A text that is no lifetime of a token.
 #[derive(Debug, thiserror::Error)]
 #[error("write a number and its unit, from 1m to 3650d: 12h, 90d")]
-struct ParseLifetimeError;
+pub struct ParseLifetimeError;
 
-fn lifetime(text: &str) -> Result<Duration, ParseLifetimeError> {
+pub fn lifetime(text: &str) -> Result<Duration, ParseLifetimeError> {
     let (shortest, longest) = (Duration::from_secs(60), Duration::from_secs(3_650 * 86_400));
     parse_duration(text).filter(|time| (shortest..=longest).contains(time)).ok_or(ParseLifetimeError)
 }
@@ -150,7 +150,8 @@ impl Create {
 
 /// A token that is bound to a group that isn't there would see nothing: a slip of the pen is told.
 async fn check_group(config: &Config, name: &str) -> Result<(), Failure> {
-    let fleet = Fleet::open(Arc::new(config.clone())).await.map_err(|error| Failure::Other(error.to_string()))?;
+    let fleet =
+        Fleet::open_read_only(Arc::new(config.clone())).await.map_err(|error| Failure::Other(error.to_string()))?;
     let groups = fleet.groups().await.map_err(|error| Failure::Other(error.to_string()))?;
     fleet.store().close().await;
     if groups.iter().any(|group| group.name == name) {
@@ -221,12 +222,11 @@ fn recorded(
     after: Option<&Token>,
 ) -> Result<AuditRow, Failure> {
     let ids = EventIds::new().map_err(|error| Failure::because("no random numbers to be had", error))?;
-    let user = std::env::var("SUDO_USER").or_else(|_| std::env::var("USER"));
     let json = |token: Option<&Token>| token.map(|token| token.as_json().to_string());
     Ok(AuditRow {
         id: ids.next(time).to_string(),
         time,
-        actor: format!("cli:{}", user.unwrap_or_else(|_| "unknown".to_owned())),
+        actor: super::fleet::actor().name,
         peer: None,
         action: action.to_owned(),
         kind: "token".to_owned(),

@@ -29,6 +29,24 @@ pub struct CodeRow {
     pub expires: OffsetDateTime,
 }
 
+impl CodeRow {
+    /// Whether phones can still come with it, in one word.
+    pub fn state(&self, now: OffsetDateTime) -> &'static str {
+        if self.expires <= now {
+            "expired"
+        } else if self.uses >= self.max_uses {
+            "used"
+        } else if self.failures >= MOST_FAILURES {
+            "blocked"
+        } else {
+            "open"
+        }
+    }
+}
+
+/// Tries with the right code from the wrong phone; then it is good for nothing.
+pub const MOST_FAILURES: i64 = 10;
+
 const COLUMNS: &str =
     "id, hash, mac, group_name, settings, takes_over, uses, max_uses, failures, created, created_by, expires";
 

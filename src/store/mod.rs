@@ -4,8 +4,10 @@
 
 mod access;
 mod audit;
+mod backup;
 mod codes;
 mod conditions;
+mod copy;
 mod devices;
 mod error;
 mod events;
@@ -15,6 +17,7 @@ mod idempotency;
 mod keys;
 mod outbox;
 mod postgres;
+mod restore;
 mod rows;
 mod schema;
 mod sqlite;
@@ -32,7 +35,8 @@ use crate::config::{Database, DatabaseUrl};
 use crate::model::Secret;
 
 pub use audit::{AuditFilter, AuditRow};
-pub use codes::CodeRow;
+pub use backup::{BackupError, Copied};
+pub use codes::{CodeRow, MOST_FAILURES};
 pub use devices::{DeviceFilter, DeviceRow};
 pub use error::StoreError;
 pub use events::{EventFilter, EventGroup, GroupBy};

@@ -83,6 +83,8 @@ impl TlsPostgres {
 struct Postgres {
     process: Child,
     folder: tempfile::TempDir,
+    port: u16,
+    settings: Vec<String>,
 }
 
 /// The server while any test uses it.
@@ -118,23 +120,38 @@ impl Postgres {
             .args(["--no-sync", "--auth=trust", "--username=resyncd", "-D"])
             .arg(&data));
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let settings = settings(folder.path());
+        let process = Self::launch(folder.path(), port, &settings);
+        Some(Self { process, folder, port, settings })
+    }
+
+    /// Starts the process, and waits until it answers.
+    fn launch(folder: &Path, port: u16, settings: &[String]) -> Child {
+        let programs = programs().unwrap();
+        let sockets = folder.join("sockets");
         let process = as_user(&programs.join("postgres"))
             .arg("-D")
-            .arg(&data)
+            .arg(folder.join("data"))
             .args(["-c", "listen_addresses=", "-c", "fsync=off", "-c"])
             .arg(format!("unix_socket_directories={}", sockets.display()))
             .args(["-c", &format!("port={port}")])
-            .args(settings(folder.path()).into_iter().flat_map(|setting| ["-c".to_owned(), setting]))
+            .args(settings.iter().flat_map(|setting| ["-c", setting]))
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let server = Self { process, folder };
         let ready = || {
             let mut command = Command::new(programs.join("pg_isready"));
             run(command.arg("--quiet").arg("--host").arg(&sockets).args(["--port", &port.to_string()])).status.success()
         };
         assert!((0..10_000).any(|_| ready()), "PostgreSQL does not start");
-        Some(server)
+        process
+    }
+
+    fn stop(&mut self) {
+        // SIGINT: end now, and leave nothing behind. Its child processes would outlive a SIGKILL.
+        let pid = rustix::process::Pid::from_child(&self.process);
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::INT);
+        let _ = self.process.wait();
     }
 
     fn url(&self) -> String {
@@ -144,10 +161,31 @@ impl Postgres {
 
 impl Drop for Postgres {
     fn drop(&mut self) {
-        // SIGINT: end now, and leave nothing behind. Its child processes would outlive a SIGKILL.
-        let pid = rustix::process::Pid::from_child(&self.process);
-        let _ = rustix::process::kill_process(pid, rustix::process::Signal::INT);
-        let _ = self.process.wait();
+        self.stop();
+    }
+}
+
+/// A server of PostgreSQL that can be stopped and started again.
+pub struct OwnPostgres(Postgres);
+
+impl OwnPostgres {
+    /// None where no server can be started; that is said.
+    pub fn start() -> Option<Self> {
+        sqlx::any::install_default_drivers();
+        Postgres::start().map(Self)
+    }
+
+    pub fn database(&self) -> Database {
+        Database::postgres(Secret::new(self.0.url().as_str()))
+    }
+
+    /// Stops it as an operator does; open connections are cut.
+    pub fn stop(&mut self) {
+        self.0.stop();
+    }
+
+    pub fn start_again(&mut self) {
+        self.0.process = Postgres::launch(self.0.folder.path(), self.0.port, &self.0.settings);
     }
 }
 
