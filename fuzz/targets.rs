@@ -14,6 +14,7 @@ use std::time::Instant;
 use resyncd::config::Config;
 use resyncd::delivery::{KeyDigest, decrypt_aes_256_cbc, decrypt_aes128gcm, gunzip};
 use resyncd::document::{Document, Problems};
+use resyncd::fleet::{self, Format, What};
 use resyncd::identity::{Subject, subjects_of_pem};
 use resyncd::lint::values::check as check_value;
 use resyncd::model::{MacAddr, Secret, Serial};
@@ -34,7 +35,7 @@ use time::OffsetDateTime;
 pub type Target = fn(&[u8]);
 
 /// All of them, by name.
-pub const TARGETS: [(&str, Target); 17] = [
+pub const TARGETS: [(&str, Target); 18] = [
     ("aastra_cfg", aastra_cfg),
     ("certificate", certificate),
     ("cisco_profile", cisco_profile),
@@ -42,6 +43,7 @@ pub const TARGETS: [(&str, Target); 17] = [
     ("configuration", configuration),
     ("delivered", delivered),
     ("grandstream", grandstream_file),
+    ("import", import),
     ("layer", layer),
     ("macros", expansion),
     ("manifest", manifest),
@@ -72,6 +74,30 @@ fn assert_lines_exist(problems: &Problems, file: &Path, text: &[u8]) {
         let line = problem.line.map_or(1, |line| usize::try_from(line).unwrap());
         assert!((1..=lines).contains(&line), "{problem}: the file has {lines} lines");
         assert!(!problem.to_string().contains('\n'), "{problem}");
+    }
+}
+
+/// A file of devices, in each format: what is wrong has its line, and every device that was read has a row of its own.
+pub fn import(data: &[u8]) {
+    let Some(text) = text(data) else { return };
+    let lines = text.bytes().filter(|byte| *byte == b'\n').count() + 1;
+    for format in [Format::Csv, Format::Toml, Format::Json] {
+        match fleet::read_rows(format, "import", text) {
+            Err(problems) => assert_lines_exist(&problems, Path::new("import"), data),
+            Ok(reading) => {
+                assert_lines_exist(&reading.problems, Path::new("import"), data);
+                let mut last = 0;
+                for edit in &reading.edits {
+                    let row = edit.row.as_deref().unwrap();
+                    assert!(row.starts_with("import:"), "{row}");
+                    if let (Format::Csv, What::Merge(_)) = (format, &edit.what) {
+                        let line: usize = row.trim_start_matches("import:").parse().unwrap();
+                        assert!(last < line && line <= lines, "{row} after {last} of {lines}");
+                        last = line;
+                    }
+                }
+            }
+        }
     }
 }
 
