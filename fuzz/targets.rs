@@ -14,11 +14,12 @@ use std::time::Instant;
 use resyncd::config::Config;
 use resyncd::delivery::{KeyDigest, decrypt_aes_256_cbc, decrypt_aes128gcm, gunzip};
 use resyncd::document::{Document, Problems};
-use resyncd::fleet::{self, Format, What};
+use resyncd::drift;
+use resyncd::fleet::{self, What};
 use resyncd::identity::{Subject, subjects_of_pem};
 use resyncd::lint::values::check as check_value;
 use resyncd::model::{MacAddr, Secret, Serial};
-use resyncd::packs::PathPattern;
+use resyncd::packs::{Format, PathPattern};
 use resyncd::phone::cisco::alias::AliasMap;
 use resyncd::phone::cisco::condition::Condition;
 use resyncd::phone::cisco::macros::{self, Name, Variables};
@@ -27,15 +28,17 @@ use resyncd::phone::cisco::rule::{Kind, Rule};
 use resyncd::phone::cisco::schedule::{Schedule, TimeOfDay};
 use resyncd::phone::cisco::version::Version;
 use resyncd::phone::{aastra, grandstream};
+use resyncd::render::Form;
 use resyncd::resync::{ClientCertificate, Connection, Generation, Pipeline, Request, TlsSession};
 use resyncd::settings::{Key, LayerKind, Prefix, read_layer};
+use resyncd::uploads::multipart::{Multipart, MultipartError, Piece};
 use time::OffsetDateTime;
 
 /// One parser.
 pub type Target = fn(&[u8]);
 
 /// All of them, by name.
-pub const TARGETS: [(&str, Target); 18] = [
+pub const TARGETS: [(&str, Target); 20] = [
     ("aastra_cfg", aastra_cfg),
     ("certificate", certificate),
     ("cisco_profile", cisco_profile),
@@ -48,8 +51,10 @@ pub const TARGETS: [(&str, Target); 18] = [
     ("macros", expansion),
     ("manifest", manifest),
     ("mapping", mapping),
+    ("multipart", multipart),
     ("parameters", parameters),
     ("profile_rule", profile_rule),
+    ("report", report),
     ("request", request),
     ("schedule", schedule),
     ("value", value),
@@ -81,7 +86,7 @@ fn assert_lines_exist(problems: &Problems, file: &Path, text: &[u8]) {
 pub fn import(data: &[u8]) {
     let Some(text) = text(data) else { return };
     let lines = text.bytes().filter(|byte| *byte == b'\n').count() + 1;
-    for format in [Format::Csv, Format::Toml, Format::Json] {
+    for format in [fleet::Format::Csv, fleet::Format::Toml, fleet::Format::Json] {
         match fleet::read_rows(format, "import", text) {
             Err(problems) => assert_lines_exist(&problems, Path::new("import"), data),
             Ok(reading) => {
@@ -90,7 +95,7 @@ pub fn import(data: &[u8]) {
                 for edit in &reading.edits {
                     let row = edit.row.as_deref().unwrap();
                     assert!(row.starts_with("import:"), "{row}");
-                    if let (Format::Csv, What::Merge(_)) = (format, &edit.what) {
+                    if let (fleet::Format::Csv, What::Merge(_)) = (format, &edit.what) {
                         let line: usize = row.trim_start_matches("import:").parse().unwrap();
                         assert!(last < line && line <= lines, "{row} after {last} of {lines}");
                         last = line;
@@ -309,6 +314,46 @@ pub fn value(data: &[u8]) {
             assert!(text.get(span.clone()).is_some(), "{name}: {span:?} is no part of the value");
         }
     }
+}
+
+/// A form with files: its boundary, a line end, and the form. However it is cut, it reads the same.
+pub fn multipart(data: &[u8]) {
+    let end = data.iter().position(|byte| *byte == b'\n').unwrap_or(data.len());
+    let Some(boundary) = text(&data[..end]) else { return };
+    let content_type = format!("multipart/form-data; boundary={boundary}");
+    let body = data.get(end + 1..).unwrap_or_default();
+    let read = |step: usize| -> Result<(Vec<Piece>, usize), MultipartError> {
+        let mut form = Multipart::new(&content_type)?;
+        let (mut parts, mut bytes) = (Vec::new(), Vec::new());
+        for chunk in body.chunks(step) {
+            for piece in form.push(chunk)? {
+                match piece {
+                    Piece::Part(_) => parts.push(piece),
+                    Piece::Data(data) => bytes.extend(data),
+                }
+            }
+        }
+        form.finish()?;
+        assert!(bytes.len() <= body.len());
+        parts.push(Piece::Data(bytes));
+        Ok((parts, body.len()))
+    };
+    let whole = read(body.len().max(1));
+    for step in [1, 3, 17] {
+        assert_eq!(read(step), whole, "read in steps of {step}");
+    }
+}
+
+/// What a phone tells of itself: a report in any format, and a form.
+pub fn report(data: &[u8]) {
+    for format in Format::ALL {
+        if let Ok(parameters) = drift::read(format, data) {
+            let again: BTreeMap<_, _> =
+                parameters.keys().map(|name| (drift::name(format, name), String::new())).collect();
+            assert_eq!(again.len(), parameters.len(), "names that can be told apart");
+        }
+    }
+    let _ = Form::parse(data);
 }
 
 /// What is one word or a few: addresses, serial numbers, keys of settings, paths of manifests, versions.

@@ -9,12 +9,14 @@ pub mod config;
 pub mod delivery;
 pub mod diff;
 pub mod document;
+pub mod drift;
 pub mod events;
 pub mod fleet;
 pub mod http;
 pub mod identity;
 pub mod lint;
 pub mod model;
+pub mod onboarding;
 pub mod packs;
 pub mod phone;
 pub mod preview;
@@ -27,7 +29,9 @@ pub mod settings;
 pub mod store;
 pub mod tls;
 pub mod tokens;
+pub mod uploads;
 pub mod vault;
+pub mod webhooks;
 
 /// The program's version and that of the OpenSSL it speaks with, `0.1.0 (OpenSSL 3.6.3 9 Jun 2026)`: who builds OpenSSL in
 /// has to follow its releases, and can see here what runs.

@@ -1,5 +1,9 @@
 //! The admin API: who may ask, what is answered, and what is refused in which words.
 
+mod changes;
+mod reach;
+mod shown;
+
 use serde_json::json;
 
 use crate::support::api::{Client, raw, token};

@@ -103,12 +103,23 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
         "macros" => texts(&["$PN $(MA) $$ $(SWVER:0:3) $UNKNOWN $SA [--key $SA --uid $SB] $(", "$MAC.$(PSN)-$SN"]),
         "manifest" => files("tests/golden/tiny/templates", "pack.toml"),
         "mapping" => files("tests/golden/tiny/templates", "mapping.toml"),
+        "multipart" => texts(&[
+            "b\n--b\r\nContent-Disposition: form-data; name=\"prt_file\"; filename=\"a.tar.gz\"\r\n\r\nx\r\n--b--\r\n",
+            "AaB03x\npreamble\r\n--AaB03x \r\ncontent-disposition: form-data; name=a\r\n\r\n\r\n--AaB03x\r\n\
+             Content-Disposition: form-data; name=f; filename=\"b\\\"c\"\r\nContent-Type: text/plain\r\n\r\nfile\r\n--AaB03\r\n\
+             \r\n--AaB03x--",
+        ]),
         "parameters" => files("tests/golden/tiny/templates", "parameters.toml"),
         "profile_rule" => texts(&[
             "[--key $SA --uid u --pwd \"p\"] https://h.example:8443/$MA.xml",
             "(\"$A\" ne \"\")? /first.xml | (GPP_B = \"x\";)! tftp://h/second.xml",
             "(11.2.4 lt 12.0.1)? http://h/sip88xx.loads | http://h/other.loads",
             "[--delta --alias a] https://h/report; [--status] /b",
+        ]),
+        "report" => texts(&[
+            "<?xml version=\"1.0\"?>\n<device>\n<flat-profile>\n<A_1_ ua=\"rw\">R&amp;D</A_1_>\n<B/></flat-profile></device>",
+            "# local\n!sip line1 user name: \"1#2\"\n^time zone: FR-Paris # no\n",
+            "mac=000e08abcdef&reason=a+b%26&x",
         ]),
         "request" => texts(&[
             "/cisco/000e08abcdef.xml\nCisco-CP-6841-3PCC/11.2.4 (000e08abcdef)\n\"a\"\nOU=CP-6841-3PCC, L=88012BA01234, ST=000e08abcdef",

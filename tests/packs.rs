@@ -155,6 +155,7 @@ impl Sample {
             settings: &self.settings,
             shown: if for_device { Shown::Real } else { Shown::Absent },
             limit: 1 << 20,
+            form: None,
         }
     }
 }

@@ -2,7 +2,9 @@
 
 use resyncd::config::Database;
 use resyncd::events::{Entry, Event, EventIds, Outcome, Refusal};
-use resyncd::store::{EventFilter, GroupBy, Store};
+use resyncd::packs::UploadKind;
+use resyncd::store::{EventFilter, GroupBy, Store, UploadFilter};
+use resyncd::uploads::{Upload, UploadId};
 use sqlx::{AnyConnection, Connection};
 use time::OffsetDateTime;
 
@@ -39,6 +41,8 @@ on_each_database! {
     groups_count_alike
     the_oldest_go_first
     several_that_start_at_once_make_one_schema
+    uploads_come_back_as_they_went_in
+    uploads_go_from_the_oldest
     looking_changes_nothing
     a_newer_schema_is_refused
 }
@@ -141,6 +145,93 @@ async fn several_that_start_at_once_make_one_schema(scratch: &Scratch) {
     }
     let store = Store::open(&scratch.database).await.unwrap();
     assert_eq!(store.count_events().await.unwrap(), 18);
+}
+
+fn upload(n: u32) -> Upload {
+    let time = OffsetDateTime::from_unix_timestamp(1_700_000_000 + i64::from(n)).unwrap();
+    Upload {
+        id: UploadId::new(time).unwrap(),
+        time,
+        device: "000e08abcdef".parse().unwrap(),
+        kind: UploadKind::Report,
+        pack: "cisco-mpp".to_owned(),
+        upload: "report".to_owned(),
+        partial: n.is_multiple_of(2),
+        name: Some("'; DROP TABLE uploads; -- <b>é𝄞\\".to_owned()),
+        content_type: None,
+        fields: [("a\"b".to_owned(), "$1".to_owned())].into(),
+        received: 7,
+        bytes: 100,
+        sha256: "0".repeat(64),
+        encoding: Some("gzip".to_owned()),
+        sealed: !n.is_multiple_of(2),
+        peer: "[2001:db8::1]:5000".parse().unwrap(),
+        listener: "https".to_owned(),
+        node: "a".to_owned(),
+        path: None,
+    }
+}
+
+/// Inserts with this content, and keeps so many of a sort.
+async fn keep(store: &Store, upload: &Upload, keep: u64) -> Vec<UploadId> {
+    let gone = store.insert_upload(upload, &mut &b"content"[..], keep).await.unwrap();
+    gone.iter().map(|gone| gone.id).collect()
+}
+
+async fn uploads_come_back_as_they_went_in(scratch: &Scratch) {
+    let store = Store::open(&scratch.database).await.unwrap();
+    let other = Upload { device: "000e08000001".parse().unwrap(), kind: UploadKind::CrashLog, ..upload(2) };
+    let written = [upload(0), upload(1), other, upload(3)];
+    for upload in &written {
+        assert_eq!(keep(&store, upload, 10).await, []);
+    }
+    let all = UploadFilter::default();
+    let [first, second, other, last] = written.clone();
+    assert_eq!(store.upload(first.id).await.unwrap(), Some(first.clone()));
+    let newest = [last.clone(), other.clone(), second.clone(), first.clone()];
+    assert_eq!(store.uploads(&all, None, 10).await.unwrap(), newest);
+    assert_eq!(store.uploads(&all, None, 2).await.unwrap(), newest[..2]);
+    assert_eq!(store.uploads(&all, Some(other.id), 10).await.unwrap(), newest[2..]);
+    let filter = |device, kind| UploadFilter { device, kind, ..UploadFilter::default() };
+    assert_eq!(store.uploads(&filter(Some(other.device), None), None, 10).await.unwrap(), std::slice::from_ref(&other));
+    assert_eq!(
+        store.uploads(&filter(None, Some(UploadKind::CrashLog)), None, 10).await.unwrap(),
+        std::slice::from_ref(&other)
+    );
+    assert_eq!(store.uploads(&filter(Some(first.device), Some(other.kind)), None, 10).await.unwrap(), []);
+    let span = UploadFilter { since: Some(second.time), until: Some(last.time), ..UploadFilter::default() };
+    assert_eq!(store.uploads(&span, None, 10).await.unwrap(), newest[1..3]);
+    let mut ids = store.upload_ids(first.id, other.id).await.unwrap();
+    ids.sort();
+    assert_eq!(ids, [first.id, second.id, other.id]);
+    // Where the database holds it, the content too.
+    let content = store.upload_chunk(first.id, 0).await.unwrap();
+    assert_eq!(content, store.holds_content().then(|| b"content".to_vec()));
+    assert_eq!(store.upload_chunk(first.id, 1).await.unwrap(), None);
+    assert_eq!(store.delete_upload(first.id).await.unwrap(), Some(first.clone()));
+    assert_eq!(store.delete_upload(first.id).await.unwrap(), None);
+    assert_eq!(store.upload_chunk(first.id, 0).await.unwrap(), None);
+    // One that fails leaves nothing: the same id twice.
+    assert!(store.insert_upload(&other, &mut &b"content"[..], 1).await.is_err());
+    assert_eq!(store.uploads(&all, None, 10).await.unwrap(), newest[..3]);
+}
+
+async fn uploads_go_from_the_oldest(scratch: &Scratch) {
+    let store = Store::open(&scratch.database).await.unwrap();
+    let written: Vec<Upload> = (0..6).map(upload).collect();
+    for (n, upload) in written.iter().enumerate() {
+        let gone = if n < 4 { vec![] } else { vec![written[n - 4].id] };
+        assert_eq!(keep(&store, upload, 4).await, gone);
+    }
+    let delta = Upload { upload: "delta".to_owned(), ..upload(6) };
+    assert_eq!(keep(&store, &delta, 4).await, [], "of another sort");
+    // Four of a hundred bytes, and the delta.
+    let ids = |gone: Vec<Upload>| gone.into_iter().map(|gone| gone.id).collect::<Vec<_>>();
+    assert_eq!(ids(store.prune_uploads(None, 500).await.unwrap()), []);
+    assert_eq!(ids(store.prune_uploads(None, 499).await.unwrap()), [written[2].id]);
+    assert_eq!(ids(store.prune_uploads(Some(written[4].time), 1 << 40).await.unwrap()), [written[3].id]);
+    assert_eq!(ids(store.prune_uploads(Some(written[4].time), 1 << 40).await.unwrap()), []);
+    assert_eq!(ids(store.prune_uploads(None, 0).await.unwrap()), [written[4].id, written[5].id, delta.id]);
 }
 
 async fn looking_changes_nothing(scratch: &Scratch) {

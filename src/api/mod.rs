@@ -4,7 +4,9 @@
 
 mod audit;
 mod body;
+mod change;
 mod conditions;
+mod devices;
 mod event_groups;
 mod events;
 mod files;
@@ -18,17 +20,20 @@ mod problem;
 mod query;
 mod reach;
 mod reload;
+mod schema;
 mod settings;
 
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use axum::Router;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::document::Problems;
+use crate::fleet::{Fleet, Secrecy};
 use crate::records::Records;
 use crate::resync::Pipeline;
 use crate::store::Store;
@@ -51,6 +56,7 @@ pub struct Parts {
     pub pipeline: Arc<Pipeline>,
     pub store: Store,
     pub records: Arc<Records>,
+    pub fleet: Fleet,
     pub reload: Reload,
     /// The largest body of a request, in bytes.
     pub body_bytes: usize,
@@ -61,6 +67,8 @@ pub struct Parts {
 struct Inner {
     parts: Parts,
     brake: Brake,
+    /// By the generation that it is of.
+    secrecy: ArcSwap<(u64, Arc<Secrecy>)>,
 }
 
 /// The API's state. Clones share everything.
@@ -69,7 +77,9 @@ pub struct Api(Arc<Inner>);
 
 impl Api {
     pub fn new(parts: Parts) -> Self {
-        Self(Arc::new(Inner { parts, brake: Brake::default() }))
+        let generation = parts.pipeline.generation();
+        let secrecy = ArcSwap::from_pointee((generation.number, Arc::new(Secrecy::new(&generation.packs))));
+        Self(Arc::new(Inner { parts, brake: Brake::default(), secrecy }))
     }
 
     fn pipeline(&self) -> &Arc<Pipeline> {
@@ -78,6 +88,10 @@ impl Api {
 
     fn store(&self) -> &Store {
         &self.0.parts.store
+    }
+
+    fn fleet(&self) -> &Fleet {
+        &self.0.parts.fleet
     }
 
     fn records(&self) -> &Records {
@@ -123,8 +137,10 @@ fn resources() -> OpenApiRouter<Api> {
         .routes(routes!(openapi::get_document))
         .routes(routes!(health::get_health))
         .routes(routes!(reload::post_reload))
+        .routes(routes!(devices::list_devices))
+        .routes(routes!(devices::get_device, devices::put_device, devices::patch_device, devices::delete_device))
         .routes(routes!(groups::list_groups))
-        .routes(routes!(groups::get_group))
+        .routes(routes!(groups::get_group, groups::put_group, groups::patch_group, groups::delete_group))
         .routes(routes!(settings::get_settings))
         .routes(routes!(files::list_files))
         .routes(routes!(files::get_file))

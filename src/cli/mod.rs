@@ -2,6 +2,7 @@
 
 mod assignment;
 mod audit;
+mod backup;
 mod cert;
 mod check;
 mod data_file;
@@ -9,6 +10,7 @@ mod decrypt;
 mod device;
 mod diff;
 pub mod docs;
+mod drift;
 mod encrypt;
 mod explain;
 mod fleet;
@@ -24,6 +26,7 @@ mod packs;
 mod phone;
 mod preview;
 mod render;
+mod restore;
 mod secrets;
 mod serve;
 mod snapshot;
@@ -59,6 +62,7 @@ enum Command {
     Render(render::Args),
     Explain(explain::Args),
     Diff(diff::Args),
+    Drift(drift::Args),
     Preview(preview::Args),
     /// Add, change, find, import and export devices in the database.
     Device(device::Args),
@@ -74,6 +78,8 @@ enum Command {
     Cert(cert::Args),
     Secrets(secrets::Args),
     Migrate(migrate::Args),
+    Backup(backup::Args),
+    Restore(restore::Args),
     /// Play phones against a server.
     Phone(phone::Args),
     Token(token::Args),
@@ -130,6 +136,7 @@ impl Cli {
             Command::Render(args) => configuration().and_then(|config| args.run(&config)),
             Command::Explain(args) => configuration().and_then(|config| args.run(&config)),
             Command::Diff(args) => args.run(&self.config),
+            Command::Drift(args) => configuration().and_then(|config| args.run(&config)),
             Command::Preview(args) => args.run(&self.config),
             Command::Device(args) => configuration().and_then(|config| args.run(&config)),
             Command::Group(args) => configuration().and_then(|config| args.run(&config)),
@@ -140,6 +147,8 @@ impl Cli {
             Command::Encrypt(args) => args.run(),
             Command::Decrypt(args) => args.run(),
             Command::Cert(args) => args.run(configuration),
+            Command::Backup(args) => configuration().and_then(|config| args.run(&config)),
+            Command::Restore(args) => configuration().and_then(|config| args.run(&config)),
             Command::Migrate(args) => configuration().and_then(|config| args.run(&config)),
             Command::Secrets(args) => configuration().and_then(|config| args.run(&config)),
             Command::Phone(args) => args.run(),

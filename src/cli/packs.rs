@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{Ending, Failure, output};
 use crate::config::Config;
-use crate::packs::{Audience, Pack, Packs};
+use crate::packs::{Audience, Pack, Packs, UploadEntry};
 
 /// List the phone families, their models and their files.
 #[derive(Debug, clap::Args)]
@@ -58,7 +58,20 @@ fn describe(out: &mut dyn Write, pack: &Pack, whole: bool) -> std::io::Result<()
         let paths: Vec<_> = file.paths.iter().map(ToString::to_string).collect();
         writeln!(out, "{:<16} {audience:<7} {:<19} {}", file.name, file.format.as_str(), paths.join(" "))?;
     }
+    if pack.uploads.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\nupload           by        kind              path")?;
+    for upload in &pack.uploads {
+        let paths: Vec<_> = upload.paths.iter().map(ToString::to_string).collect();
+        let by = methods(upload).join(", ");
+        writeln!(out, "{:<16} {by:<9} {:<17} {}", upload.name, upload.kind.as_str(), paths.join(" "))?;
+    }
     Ok(())
+}
+
+fn methods(upload: &UploadEntry) -> Vec<&'static str> {
+    [("put", upload.put), ("post", upload.post)].into_iter().filter(|(_, takes)| *takes).map(|(name, _)| name).collect()
 }
 
 fn as_json(pack: &Pack) -> serde_json::Value {
@@ -84,7 +97,18 @@ fn as_json(pack: &Pack) -> serde_json::Value {
             })
         })
         .collect();
+    let uploads: Vec<_> = pack
+        .uploads
+        .iter()
+        .map(|upload| {
+            json!({
+                "name": upload.name, "kind": upload.kind.as_str(), "methods": methods(upload), "partial": upload.partial,
+                "paths": upload.paths.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            })
+        })
+        .collect();
     json!({
         "name": pack.name, "vendor": pack.vendor, "description": pack.description, "models": models, "files": files,
+        "uploads": uploads,
     })
 }

@@ -35,7 +35,9 @@ pub struct Config {
     pub secrets: Secrets,
     pub limits: Limits,
     pub cache: Cache,
+    pub onboarding: Onboarding,
     pub events: Events,
+    pub uploads: Uploads,
     pub log: Log,
     pub folders: Vec<Folder>,
     pub lint: Lint,
@@ -244,6 +246,17 @@ pub struct Cache {
     pub records: u64,
 }
 
+/// How phones become devices by themselves.
+#[derive(Debug, Clone)]
+pub struct Onboarding {
+    /// A phone that comes with a code has to prove by its client certificate which one it is.
+    pub certificate_required: bool,
+    /// Unknown phones of these networks wait for approval.
+    pub staging_networks: Vec<IpNet>,
+    /// How many may wait.
+    pub waiting: u64,
+}
+
 #[derive(Debug, Clone)]
 pub struct Events {
     /// Events that may wait for the database; more are spooled to disk.
@@ -254,6 +267,23 @@ pub struct Events {
     pub keep: Option<Duration>,
     /// How many events are kept; none: any number.
     pub keep_rows: Option<u64>,
+}
+
+/// What phones may send, and how long it is kept.
+#[derive(Debug, Clone)]
+pub struct Uploads {
+    /// Bytes of one upload, packed or unpacked; a pack may allow less.
+    pub size: u64,
+    /// For all of an upload to come.
+    pub timeout: Duration,
+    /// Uploads that are being taken at a time.
+    pub at_once: usize,
+    /// How many are kept of each device and each upload of its pack.
+    pub per_device: u64,
+    /// How long they are kept; none: for ever.
+    pub keep: Option<Duration>,
+    /// Bytes of all that are kept.
+    pub total: u64,
 }
 
 #[derive(Debug, Clone)]

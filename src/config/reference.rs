@@ -259,12 +259,7 @@ pub static WEBHOOK: Table = Table {
             "PEM file of the CAs that the receiver's certificate may be signed by.",
         ),
         key("timeout", Time(SECOND, MINUTE), Value("10s"), "For the whole of one try."),
-        key(
-            "max_tries",
-            Integer(1, 100),
-            Value("12"),
-            "Tries before it is given up; the delay grows from 5s to an hour.",
-        ),
+        key("max_tries", Integer(1, 100), Value("12"), "Tries before it is given up; the delay grows from 5s to 6h."),
         key("max_age", Time(MINUTE, DAY.saturating_mul(30)), Value("3d"), "Age at which it is given up."),
         key(
             "queue",
@@ -387,6 +382,30 @@ pub static CACHE: Table = Table {
     ],
 };
 
+pub static ONBOARDING: Table = Table {
+    name: "onboarding",
+    heading: "[onboarding]",
+    about: "How phones become devices without anybody typing their MAC: by the code of an invitation (`resyncd device invite`), \
+            or by approval (`resyncd device waiting`).",
+    keys: &[
+        key(
+            "certificate",
+            Choice(&["required", "optional"]),
+            Value("required"),
+            "Whether a phone that comes with a code has to prove by its client certificate which one it is. `optional`: where \
+             it shows none, the MAC of its User-Agent is taken for its own.",
+        ),
+        key(
+            "staging_networks",
+            Texts("networks"),
+            Nothing("none"),
+            "Where phones are unpacked: `[\"10.0.9.0/24\"]`. A phone there that nobody knows waits for approval. Never name a \
+             network that strangers can come from.",
+        ),
+        key("waiting", Integer(1, 100_000), Value("1000"), "Phones that may wait for approval."),
+    ],
+};
+
 pub static EVENTS: Table = Table {
     name: "events",
     heading: "[events]",
@@ -401,6 +420,40 @@ pub static EVENTS: Table = Table {
         key("spool", Size(0, 1024 * GIB), Value("256 MiB"), "Disk for spooled events, in `spool` of `data_dir`."),
         key("keep", TimeOr("forever", HOUR, DAY.saturating_mul(3_650)), Value("90d"), "How long events are kept."),
         key("keep_rows", Integer(1_000, 1_000_000_000_000), Nothing("any number"), "How many events are kept."),
+    ],
+};
+
+pub static UPLOADS: Table = Table {
+    name: "uploads",
+    heading: "[uploads]",
+    about: "What phones send: reports, problem reports, crash logs. docs/uploads.md tells of them.",
+    keys: &[
+        key(
+            "size",
+            Size(KIB, GIB),
+            Value("32 MiB"),
+            "One upload, packed or unpacked; a pack may allow less for an upload of its own.",
+        ),
+        key("timeout", Time(SECOND, HOUR), Value("5m"), "For all of an upload to come."),
+        key(
+            "at_once",
+            Integer(1, 10_000),
+            Value("32"),
+            "Uploads that are taken at a time; a phone that comes while there are so many is told 503, and tries again later.",
+        ),
+        key(
+            "per_device",
+            Integer(1, 100_000),
+            Value("10"),
+            "How many are kept of each device and each upload of its pack: the newest.",
+        ),
+        key("keep", TimeOr("forever", HOUR, DAY.saturating_mul(3_650)), Value("90d"), "How long they are kept."),
+        key(
+            "total",
+            Size(MIB, 1024 * 1024 * GIB),
+            Value("10 GiB"),
+            "What all of them may take, in `uploads` of `data_dir` or in PostgreSQL. Beyond it the oldest go.",
+        ),
     ],
 };
 
@@ -471,7 +524,9 @@ pub static TABLES: &[&Table] = &[
     &SECRETS,
     &LIMITS,
     &CACHE,
+    &ONBOARDING,
     &EVENTS,
+    &UPLOADS,
     &LOG,
     &FOLDER,
     &LINT,

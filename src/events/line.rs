@@ -48,7 +48,7 @@ pub fn write(entry: &Entry) {
         };
     }
     match (entry.outcome, entry.kind) {
-        (Outcome::Served | Outcome::NotModified | Outcome::Refused(Refusal::NoFile), _)
+        (Outcome::Served | Outcome::NotModified | Outcome::Stored | Outcome::Refused(Refusal::NoFile), _)
         | (Outcome::Aborted, Kind::Connection) => at!(INFO),
         (Outcome::Failed | Outcome::Refused(Refusal::BrokenRecord), _) => at!(ERROR),
         (Outcome::Refused(_) | Outcome::Aborted, _) => at!(WARN),
@@ -80,6 +80,18 @@ impl fmt::Display for Message<'_> {
                 write!(f, " in {:.1} ms", entry.duration_ms())?;
             }
             (Outcome::NotModified, _) => write!(f, " has {target} already: {status}")?,
+            (Outcome::Stored, _) => {
+                write!(f, " sent {target}: {status}, {} bytes", entry.bytes)?;
+                if let Some(encoding) = &entry.encoding {
+                    write!(f, " {encoding}")?;
+                }
+                write!(f, " in {:.1} ms", entry.duration_ms())?;
+                if let Some(reason) = &entry.reason {
+                    write!(f, ", {}", Escaped(reason))?;
+                }
+            }
+            (Outcome::Failed, Kind::Upload) => write!(f, " sent {target} in vain: {status}, {why}")?,
+            (Outcome::Aborted, Kind::Upload) => write!(f, " did not finish sending {target}: {why}")?,
             (Outcome::Refused(refusal), _) => write!(f, " was refused {target}: {status} {refusal}, {why}")?,
             (Outcome::Failed, _) => write!(f, " got no {target}: {status}, {why}")?,
             (Outcome::Aborted, _) => write!(f, " did not wait for {target}: {why}")?,
@@ -134,6 +146,7 @@ mod tests {
                  that MAC or serial number",
                 "CP-6841-3PCC 000e08abcdef got no /cisco/000e08abcdef.xml: 500, profile.xml.tera:7: line 1 has no user \
                  (model-differs,certificate-dates)",
+                "CP-6841-3PCC 000e08abcdef sent /cisco/report/000e08abcdef.xml: 200, 8311 bytes aes-256-cbc in 1.2 ms",
                 "203.0.113.9 was refused a connection to https: handshake, unsupported protocol",
                 "203.0.113.9 asked https for nothing: closed after 0 bytes",
                 "evil\\u{1b}[2J at 203.0.113.9 was refused /x\\u{9b}31m\\nINFO fake: 400 bad-request, the request is \

@@ -16,7 +16,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
-use super::{Entry, Refusal};
+use super::{Entry, Kind, Refusal};
 
 /// The label of what no pack knows.
 const OTHER: &str = "other";
@@ -44,6 +44,12 @@ struct FlagLabel {
     flag: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct WebhookLabels {
+    webhook: String,
+    result: &'static str,
+}
+
 /// Vendor by model. The texts are the packs', never a phone's.
 type Models = HashMap<Arc<str>, Arc<str>>;
 
@@ -56,8 +62,10 @@ pub struct Metrics {
     events: Family<EventLabels, Counter>,
     duration: Family<ListenerLabel, Histogram, fn() -> Histogram>,
     bytes: Family<ListenerLabel, Counter>,
+    uploaded: Family<ListenerLabel, Counter>,
     flags: Family<FlagLabel, Counter>,
     handshake_failures: Family<ListenerLabel, Counter>,
+    webhooks: Family<WebhookLabels, Counter>,
     connections: Gauge<u64, AtomicU64>,
     generation: Gauge<u64, AtomicU64>,
     pub(super) queued: Gauge,
@@ -77,8 +85,10 @@ impl Metrics {
             events: Family::default(),
             duration: Family::new_with_constructor(|| Histogram::new(DURATION_BUCKETS)),
             bytes: Family::default(),
+            uploaded: Family::default(),
             flags: Family::default(),
             handshake_failures: Family::default(),
+            webhooks: Family::default(),
             connections: Gauge::default(),
             generation: Gauge::default(),
             queued: Gauge::default(),
@@ -96,8 +106,14 @@ impl Metrics {
             metrics.duration.clone(),
         );
         registry.register_with_unit("answer", "Size of the answers' bodies", Unit::Bytes, metrics.bytes.clone());
+        registry.register_with_unit("upload", "Size of what phones sent", Unit::Bytes, metrics.uploaded.clone());
         registry.register("event_flags", "Things worth a look in requests that were served", metrics.flags.clone());
         registry.register("handshake_failures", "Failed TLS handshakes", metrics.handshake_failures.clone());
+        registry.register(
+            "webhook_messages",
+            "Tries to tell a webhook, and what it was not told",
+            metrics.webhooks.clone(),
+        );
         registry.register("open_connections", "Connections open now", metrics.connections.clone());
         registry.register("generation", "The generation that is being served", metrics.generation.clone());
         registry.register("event_queue", "Events that wait for the database in memory", metrics.queued.clone());
@@ -130,6 +146,12 @@ impl Metrics {
         self.connections.set(u64::try_from(open).unwrap_or(u64::MAX));
     }
 
+    /// Counts a message of a webhook: `delivered`, `failed`, `given-up` or `dropped`. Without a name: it was dropped before
+    /// it was known for which.
+    pub fn count_webhook(&self, webhook: &str, result: &'static str) {
+        self.webhooks.get_or_create(&WebhookLabels { webhook: webhook.to_owned(), result }).inc();
+    }
+
     /// Counts one event.
     pub(super) fn observe(&self, entry: &Entry) {
         let models = self.models.load();
@@ -154,7 +176,8 @@ impl Metrics {
         }
         if entry.status != 0 {
             self.duration.get_or_create(&listener).observe(entry.duration.as_secs_f64());
-            self.bytes.get_or_create(&listener).inc_by(entry.bytes);
+            let bytes = if entry.kind == Kind::Upload { &self.uploaded } else { &self.bytes };
+            bytes.get_or_create(&listener).inc_by(entry.bytes);
         }
     }
 
@@ -219,7 +242,8 @@ mod tests {
             "resyncd_handshake_failures_total{listener=\"https\"} 1",
             "resyncd_event_flags_total{flag=\"model-differs\"} 1",
             "resyncd_answer_bytes_total{listener=\"https\"} 8311",
-            "resyncd_answer_duration_seconds_count{listener=\"https\"} 5",
+            "resyncd_upload_bytes_total{listener=\"https\"} 8311",
+            "resyncd_answer_duration_seconds_count{listener=\"https\"} 6",
             concat!("resyncd_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"),
             "# EOF",
         ] {

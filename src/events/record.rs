@@ -22,7 +22,7 @@ pub struct Event {
     pub target: String,
     /// The status answered; 0 where no answer was sent.
     pub status: u16,
-    /// Bytes of the answer's body.
+    /// Bytes of the answer's body; of an upload, those that the phone sent.
     pub bytes: u64,
     pub duration: Duration,
     /// `TLSv1.3`, none over plain HTTP.
@@ -65,6 +65,8 @@ pub fn cut(text: &str) -> String {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
     Resync,
+    /// A phone sent a file.
+    Upload,
     /// A request for a folder of static files.
     Static,
     /// A connection that ended before any request: a failed handshake, a timeout, garbage.
@@ -76,8 +78,10 @@ pub enum Outcome {
     Served,
     /// The phone asked conditionally and has it already.
     NotModified,
+    /// What the phone sent is kept.
+    Stored,
     Refused(Refusal),
-    /// The profile could not be made: a 500 and an empty body.
+    /// The profile could not be made, or what was sent not kept: an empty body.
     Failed,
     /// The connection ended before the answer was written, or before a request came.
     Aborted,
@@ -88,7 +92,7 @@ pub enum Outcome {
 pub enum Refusal {
     /// No pack and no folder answers to the path.
     UnknownPath,
-    /// The method is neither GET nor HEAD.
+    /// Nothing is done with this method at this path.
     Method,
     UnknownDevice,
     /// The device's pack has no such file, or not for its model.
@@ -99,12 +103,19 @@ pub enum Refusal {
     WrongCertificate,
     /// The static file is not there.
     BrokenRecord,
+    Invitation,
     DatabaseAway,
     NoFile,
     /// The request itself is malformed.
     BadRequest,
     /// Too much at a time.
     Overload,
+    /// An upload beyond its bounds, packed or unpacked.
+    TooLarge,
+    /// An upload that only its encryption could prove, and that doesn't open.
+    WrongKey,
+    /// An upload that doesn't end in time.
+    TooSlow,
     /// The TLS handshake failed.
     Handshake,
 }
@@ -122,4 +133,6 @@ pub enum Flag {
     /// The client certificate is not made for client authentication, and the listener allows that.
     CertificatePurpose,
     DatabaseAway,
+    /// An upload is encrypted, and the device's key does not open it.
+    Sealed,
 }

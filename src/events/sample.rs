@@ -93,6 +93,15 @@ pub fn events() -> Vec<Event> {
             ..served()
         },
         Event {
+            kind: Kind::Upload,
+            method: "POST".to_owned(),
+            target: "/cisco/report/000e08abcdef.xml".to_owned(),
+            file: Some("cisco-mpp/report".to_owned()),
+            encoding: Some("aes-256-cbc"),
+            outcome: Outcome::Stored,
+            ..served()
+        },
+        Event {
             duration: Duration::from_micros(3_100),
             outcome: Outcome::Refused(Refusal::Handshake),
             reason: Some("unsupported protocol".to_owned()),

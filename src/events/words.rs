@@ -67,22 +67,27 @@ macro_rules! words {
 
 words! { Kind, "kind of event",
     Resync "resync" "A phone asked for a file of its pack."
+    Upload "upload" "A phone sent a file."
     Static "static" "A file of a folder was asked for: firmware, a ring tone, a dictionary."
     Connection "connection" "A connection ended before any request came."
 }
 
 words! { Refusal, "refusal",
     UnknownPath "unknown-path" "No pack and no folder answers to the path."
-    Method "method" "The method is neither GET nor HEAD."
+    Method "method" "Nothing is done with this method at this path."
     UnknownDevice "unknown-device" "There is no device of that MAC or serial number."
     NotForModel "not-for-model" "The device's pack has no such file, or not for its model."
     NoProof "no-proof" "None of the device's access rules held."
     WrongCertificate "wrong-certificate" "The client certificate is valid, and another phone's."
     BrokenRecord "broken-record" "The device's record names a model or group that is not there any more, or holds what can't be read."
+    Invitation "invitation" "The phone came with a code that it can't become a device by."
     DatabaseAway "database-away" "The device's record is not known here, and the database does not answer; the phone was told to come back."
     NoFile "no-file" "The folder holds no such file."
     BadRequest "bad-request" "The request is malformed."
     Overload "overload" "Too much was asked for at a time."
+    TooLarge "too-large" "What the phone sends is larger than is taken, packed or unpacked."
+    WrongKey "wrong-key" "What the phone sent doesn't open with the device's key, and nothing else proves who sent it."
+    TooSlow "too-slow" "What the phone sends did not come to an end in time."
     Handshake "handshake" "The TLS handshake failed."
 }
 
@@ -93,17 +98,19 @@ words! { Flag, "flag",
     CertificateDates "certificate-dates" "The client certificate is expired or not yet valid; the listener allows that."
     DatabaseAway "database-away" "The database did not answer; the device's record was known here, or it has none."
     CertificatePurpose "certificate-purpose" "The client certificate is not made for clients; the listener allows that."
+    Sealed "sealed" "What the phone sent is encrypted, and does not open with the device's key; it is kept as it came."
 }
 
 impl Outcome {
     /// Every word, whatever the refusal.
-    pub const WORDS: &'static [&'static str] = &["served", "not-modified", "refused", "failed", "aborted"];
+    pub const WORDS: &'static [&'static str] = &["served", "not-modified", "stored", "refused", "failed", "aborted"];
 
     /// The word, in kebab-case. A refusal's own word stands beside it: see [`Outcome::refusal`].
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Served => "served",
             Self::NotModified => "not-modified",
+            Self::Stored => "stored",
             Self::Refused(_) => "refused",
             Self::Failed => "failed",
             Self::Aborted => "aborted",
@@ -119,8 +126,11 @@ impl Outcome {
         match self {
             Self::Served => "The file was sent.",
             Self::NotModified => "The phone asked conditionally and has it already.",
+            Self::Stored => "What the phone sent is kept.",
             Self::Refused(refusal) => refusal.explanation(),
-            Self::Failed => "The profile could not be made; the phone got a 500 and keeps the profile that it has.",
+            Self::Failed => {
+                "The profile could not be made, and the phone keeps the one that it has; or what it sent could not be kept."
+            }
             Self::Aborted => "The connection ended before the answer was written, or before a request came.",
         }
     }
@@ -130,6 +140,7 @@ impl Outcome {
         match outcome {
             "served" => Ok(Self::Served),
             "not-modified" => Ok(Self::NotModified),
+            "stored" => Ok(Self::Stored),
             "refused" => refusal.unwrap_or_default().parse().map(Self::Refused),
             "failed" => Ok(Self::Failed),
             "aborted" => Ok(Self::Aborted),

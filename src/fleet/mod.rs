@@ -149,6 +149,15 @@ impl Fleet {
         &self.store
     }
 
+    pub fn vault(&self) -> &Vault {
+        &self.vault
+    }
+
+    /// A name for something new; names order by time.
+    pub fn next_id(&self, now: OffsetDateTime) -> String {
+        self.ids.next(now).to_string()
+    }
+
     /// The files, and the groups in force.
     pub fn generation(&self) -> Arc<Generation> {
         self.pipeline.generation()

@@ -7,7 +7,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Extension, State};
 use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderMap, Response};
+use axum::http::{HeaderMap, Response, StatusCode};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use hyper::body::Incoming;
@@ -16,6 +16,7 @@ use tower::ServiceExt;
 
 use crate::api::{self, Api, Peer, Problem};
 use crate::events::Metrics;
+use crate::records::Records;
 use crate::resync::Connection;
 use crate::tls::Bounds;
 
@@ -32,14 +33,13 @@ struct Measured {
 }
 
 impl Admin {
-    /// `/healthz`: the process answers. `/readyz`: phones are being served. `/metrics`: Prometheus' text form, for those in
+    /// `/healthz`: the process answers. `/readyz`: every phone is served; 503 while the database does not answer. `/metrics`: Prometheus' text form, for those in
     /// `networks` or with a token. `/api/v1/…`: the API.
-    pub fn new(metrics: Arc<Metrics>, bounds: Bounds, networks: &[IpNet], api: Api) -> Self {
+    pub fn new(metrics: Arc<Metrics>, bounds: Bounds, networks: &[IpNet], records: Arc<Records>, api: Api) -> Self {
         let measured = Measured { metrics, bounds, networks: networks.into(), api: api.clone() };
         let router = Router::new()
             .route("/healthz", get(|| async { "ok\n" }))
-            // The listener opens only once a generation is in force and every phone listener is bound.
-            .route("/readyz", get(|| async { "ready\n" }))
+            .route("/readyz", get(move || ready(records.clone())))
             .route("/metrics", get(encoded))
             .with_state(measured)
             .merge(api::router(api));
@@ -55,6 +55,18 @@ impl Admin {
             Err(never) => match never {},
         }
     }
+}
+
+/// The listener opens only once a generation is in force and every phone listener is bound. Without the database those are
+/// served that are known here: a load balancer sends phones to others, if there are others.
+async fn ready(records: Arc<Records>) -> impl IntoResponse {
+    if records.is_away() {
+        return (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the database does not answer; phones that are known here are served\n",
+        );
+    }
+    (StatusCode::OK, "ready\n")
 }
 
 async fn encoded(

@@ -4,6 +4,7 @@
 mod admin;
 mod folders;
 mod phones;
+mod uploads;
 
 pub use admin::Admin;
 pub use folders::Folders;

@@ -14,27 +14,39 @@ use time::OffsetDateTime;
 
 use super::folders::{Folders, counted};
 use crate::events::{Event, Kind, Outcome, Recorder, Refusal, cut};
+use crate::model::Secret;
+use crate::onboarding::{Onboarding, Phone};
 use crate::records::Records;
-use crate::resync::{Answer, Connection, Pipeline, Request, path_of};
+use crate::resync::{Answer, Connection, DeviceKey, Found, Inquiry, Invited, Pipeline, Request, path_of};
 use crate::tls::{ConnectionError, ConnectionFailure, HandshakeError};
+use crate::uploads::Uploads;
 
 /// Answers phones, and records every answer. Clones share everything.
 #[derive(Debug, Clone)]
 pub struct Phones {
-    pipeline: Arc<Pipeline>,
-    records: Arc<Records>,
-    recorder: Recorder,
+    pub(super) pipeline: Arc<Pipeline>,
+    pub(super) records: Arc<Records>,
+    onboarding: Onboarding,
+    pub(super) recorder: Recorder,
+    pub(super) uploads: Uploads,
     folders: Arc<Folders>,
 }
 
 impl Phones {
-    pub fn new(pipeline: Arc<Pipeline>, records: Arc<Records>, recorder: Recorder, folders: Folders) -> Self {
-        Self { pipeline, records, recorder, folders: Arc::new(folders) }
+    pub fn new(
+        pipeline: Arc<Pipeline>,
+        records: Arc<Records>,
+        onboarding: Onboarding,
+        recorder: Recorder,
+        uploads: Uploads,
+        folders: Folders,
+    ) -> Self {
+        Self { pipeline, records, onboarding, recorder, uploads, folders: Arc::new(folders) }
     }
 
-    /// Answers one request. Its body is never read: phones send none that anything is done with.
+    /// Answers one request. Its body is read only where it is an upload, or a form, of a phone that may send it.
     pub async fn answer(&self, connection: Connection, request: http::Request<Incoming>) -> Response<Body> {
-        let (parts, _) = request.into_parts();
+        let (parts, body) = request.into_parts();
         let (time, started) = (OffsetDateTime::now_utc(), Instant::now());
         let user_agent = header(&parts.headers, &USER_AGENT);
         let if_none_match = header(&parts.headers, &IF_NONE_MATCH);
@@ -60,8 +72,17 @@ impl Phones {
         let folder = path_of(target).filter(|_| is_read).and_then(|path| self.folders.find(&path));
         let Some(found) = folder else {
             let inquiry = self.pipeline.ask(&asked);
-            let looked_up = self.records.find(&inquiry).await;
-            let (answer, event) = self.pipeline.answer_with(&asked, inquiry, &looked_up);
+            let mut looked_up = self.records.find(&inquiry).await;
+            if !is_read {
+                return self.take(&connection, &asked, &inquiry, &looked_up, &parts, body).await;
+            }
+            if let Some(code) = &inquiry.code {
+                self.redeem(code, &asked, &inquiry, &mut looked_up).await;
+            }
+            let (answer, event) = self.pipeline.answer_with(&asked, &inquiry, &looked_up, None);
+            if let Some(newcomer) = self.onboarding.newcomer(&event, || self.pipeline.identify(&asked).1) {
+                self.onboarding.wait(&newcomer).await;
+            }
             self.recorder.record(event);
             return respond(answer);
         };
@@ -69,6 +90,18 @@ impl Phones {
         event.kind = Kind::Static;
         event.file = Some(found.name());
         self.stream(found.serve(&parts).await, event, started)
+    }
+
+    /// Lets a phone that came with a code become a device, and looks that up.
+    async fn redeem(&self, code: &Secret, asked: &Request<'_>, inquiry: &Inquiry, looked_up: &mut Found) {
+        let (certificate, user_agent) = self.pipeline.identify(asked);
+        let invited = self.onboarding.redeem(code, asked, &Phone { certificate, user_agent }).await;
+        if let Invited::Bound(mac) = invited {
+            // What the device is may be in no generation but the one that is in force now.
+            let lookup = self.records.device(&inquiry.generation, mac).await;
+            looked_up.known.push((DeviceKey::Mac(mac), lookup));
+        }
+        looked_up.invited = Some(invited);
     }
 
     /// Sends a folder's file, and records it when it has been sent: firmware takes its time, and a phone may go away.
@@ -139,7 +172,7 @@ impl Phones {
 }
 
 /// A header's value as text; what is not UTF-8 in it is replaced.
-fn header(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+pub(super) fn header(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
     headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
 }
 

@@ -53,6 +53,8 @@ pub enum Proof {
     Certificate,
     Network,
     Encrypted,
+    /// It came with the code of an invitation.
+    Code,
 }
 
 /// Why no rule did, in words for the operator.

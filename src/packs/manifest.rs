@@ -190,6 +190,9 @@ fn file(entry: &Reader<'_>, folder: &Path, models: &Models) -> Option<FileEntry>
     }
     for text in entry.texts("path").unwrap_or_default() {
         match PathPattern::parse(&text, any_case) {
+            Ok(path) if path.is_open() => {
+                entry.problem("path", format!("{path} has {{any}}, which is for uploads"), None);
+            }
             Ok(path) => paths.push(path),
             Err(error) => entry.problem("path", error.to_string(), None),
         }
@@ -217,6 +220,7 @@ fn file(entry: &Reader<'_>, folder: &Path, models: &Models) -> Option<FileEntry>
             entry.problem("path", message, None);
         }
     }
+    let by_code = paths.iter().find(|path| path.has_code());
     let delivery = match entry.text("delivery").as_deref() {
         None => for_device && matches!(source, Source::Template { .. }),
         Some("device") if for_device => true,
@@ -226,6 +230,10 @@ fn file(entry: &Reader<'_>, folder: &Path, models: &Models) -> Option<FileEntry>
             false
         }
     };
+    if let Some(path) = by_code.filter(|_| delivery) {
+        let message = format!("{path} is asked for by a phone that holds no key yet");
+        entry.problem("delivery", message, "write delivery = \"plain\"".to_owned());
+    }
     Some(FileEntry {
         name,
         paths,
@@ -269,7 +277,7 @@ fn source(entry: &Reader<'_>, folder: &Path) -> Option<Source> {
 }
 
 /// Indices of the models that the entry's `models` names by model or family.
-fn limited_models(entry: &Reader<'_>, models: &Models) -> Option<Vec<usize>> {
+pub(super) fn limited_models(entry: &Reader<'_>, models: &Models) -> Option<Vec<usize>> {
     let names = entry.texts("models")?;
     let mut indices = Vec::new();
     for name in names {

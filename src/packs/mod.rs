@@ -11,6 +11,7 @@ mod pack;
 mod parameters;
 mod path;
 mod reads;
+mod upload;
 
 pub use format::Format;
 pub use identify::Identified;
@@ -20,3 +21,4 @@ pub use pack::{Candidate, ModelId, Pack, Packs, TemplateText};
 pub use parameters::{BoolWords, Dialect, Effect, Effects, Parameter, ParameterList, Type};
 pub use path::{Captures, PathPattern};
 pub use reads::sources_of;
+pub use upload::{ParseUploadKindError, UploadEntry, UploadKind};

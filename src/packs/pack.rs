@@ -9,6 +9,8 @@ use super::manifest::{FileEntry, Model, Models, Source, files, models};
 use super::mapping::Mapping;
 use super::parameters::ParameterList;
 use super::path::Captures;
+use super::reads::reads_request;
+use super::upload::{UploadEntry, uploads};
 use crate::document::{Document, Problem, Problems, Reader, nearest};
 use crate::identity::Subject;
 use crate::settings::{Layer, LayerKind, read_layer};
@@ -31,12 +33,15 @@ pub struct Pack {
     pub description: String,
     pub models: Models,
     pub files: Vec<FileEntry>,
+    pub uploads: Vec<UploadEntry>,
     pub mappings: BTreeMap<String, Mapping>,
     pub parameters: ParameterList,
     /// `defaults.toml`.
     pub defaults: Layer,
     pub templates: Vec<TemplateText>,
     patterns: Patterns,
+    /// Whether any of its templates or expressions may read what a phone posts.
+    pub reads_request: bool,
     /// Changes when any file of the pack does.
     pub fingerprint: u64,
 }
@@ -168,6 +173,21 @@ impl Packs {
         candidates
     }
 
+    /// Every upload that may come to a path (decoded, without the query) by this method, packs in order. The candidates'
+    /// `file` is the index of the upload.
+    pub fn matches_upload(&self, path: &str, method: &str) -> Vec<Candidate> {
+        let mut candidates = Vec::new();
+        for (pack_index, pack) in self.list.iter().enumerate() {
+            for (index, upload) in pack.uploads.iter().enumerate().filter(|(_, upload)| upload.takes(method)) {
+                let captures = upload.paths.iter().find_map(|pattern| pattern.matches(path, &pack.models));
+                if let Some(captures) = captures {
+                    candidates.push(Candidate { pack: pack_index, file: index, captures });
+                }
+            }
+        }
+        candidates
+    }
+
     /// What the packs read from a User-Agent, and which pack did.
     pub fn identify_user_agent(&self, text: &str) -> Option<(usize, Identified)> {
         if text.len() > USER_AGENT_LIMIT {
@@ -214,6 +234,7 @@ impl Pack {
         let models = models(&reader);
         let patterns = Patterns::read(&reader);
         let files = files(&reader, folder, &models);
+        let uploads = uploads(&reader, &models, &files);
         reader.finish();
         problems.extend(collected.into_inner());
 
@@ -254,6 +275,10 @@ impl Pack {
         };
         let templates = templates(folder, &profiles.join("templates").join(&name), &mut problems);
         let fingerprint = fingerprint(folder, &templates, &defaults);
+        let reads_request = templates.iter().any(|template| reads_request(&template.text))
+            || mappings.values().any(|mapping: &Mapping| {
+                mapping.families().any(|(_, found)| found.iter().any(|entry| reads_request(&entry.expression)))
+            });
         problems.into_result(Self {
             name,
             folder: folder.to_owned(),
@@ -261,11 +286,13 @@ impl Pack {
             description,
             models,
             files,
+            uploads,
             mappings,
             parameters,
             defaults,
             templates,
             patterns,
+            reads_request,
             fingerprint,
         })
     }

@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use crate::model::{MacAddr, Serial};
+use crate::model::{MacAddr, Secret, Serial};
+
+/// The longest text that is looked at as the code of an invitation.
+const MAX_CODE: usize = 64;
 
 /// A path as a pack's manifest writes it: `/cisco/{mac}.xml`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +21,9 @@ enum Piece {
     Mac,
     Serial,
     Model,
+    Code,
+    /// Anything that is no `/`.
+    Any,
 }
 
 /// What a path told about the phone it is for.
@@ -27,6 +33,8 @@ pub struct Captures {
     pub serial: Option<Serial>,
     /// Index of the model in its pack.
     pub model: Option<usize>,
+    /// The code of an invitation, as the phone was given it.
+    pub code: Option<Secret>,
 }
 
 /// Why a text is no path pattern.
@@ -34,7 +42,7 @@ pub struct Captures {
 pub enum PathPatternError {
     #[error("must begin with /")]
     Relative,
-    #[error("\"{{{0}}}\" is no placeholder; there are {{mac}}, {{serial}} and {{model}}")]
+    #[error("\"{{{0}}}\" is no placeholder; there are {{mac}}, {{serial}}, {{model}}, {{code}} and {{any}}")]
     Placeholder(String),
     #[error("has a {{ without its }}")]
     Open,
@@ -63,6 +71,8 @@ impl PathPattern {
                 "mac" => (Piece::Mac, "mac"),
                 "serial" => (Piece::Serial, "serial"),
                 "model" => (Piece::Model, "model"),
+                "code" => (Piece::Code, "code"),
+                "any" => (Piece::Any, "any"),
                 other => return Err(PathPatternError::Placeholder(other.to_owned())),
             };
             if pieces.contains(&piece) {
@@ -79,7 +89,17 @@ impl PathPattern {
 
     /// Whether the path says which phone it is for.
     pub fn names_device(&self) -> bool {
-        self.pieces.iter().any(|piece| matches!(piece, Piece::Mac | Piece::Serial))
+        self.pieces.iter().any(|piece| matches!(piece, Piece::Mac | Piece::Serial | Piece::Code))
+    }
+
+    /// Whether phones come here with the code of an invitation.
+    pub fn has_code(&self) -> bool {
+        self.pieces.contains(&Piece::Code)
+    }
+
+    /// Whether a part of it may be anything, so that no one path can be given out.
+    pub fn is_open(&self) -> bool {
+        self.pieces.contains(&Piece::Any)
     }
 
     /// What the path tells, if it is of this form.
@@ -111,11 +131,28 @@ impl PathPattern {
                     found.serial.is_some() && self.step(rest, tail, models, found)
                 })
             }
+            Piece::Code => {
+                let is_code = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'-';
+                let length = path.bytes().take(MAX_CODE + 1).take_while(is_code).count();
+                let Some((head, tail)) = path.split_at_checked(length).filter(|_| (1..=MAX_CODE).contains(&length))
+                else {
+                    return false;
+                };
+                found.code = Some(Secret::new(head));
+                self.step(rest, tail, models, found)
+            }
             Piece::Model => models.each_prefix(path, &mut |model, length| {
                 let Some((_, tail)) = path.split_at_checked(length) else { return false };
                 found.model = Some(model);
                 self.step(rest, tail, models, found)
             }),
+            Piece::Any => {
+                let longest = path.find('/').unwrap_or(path.len());
+                // The longest first; an end within a character is none.
+                (1..=longest).rev().any(|length| {
+                    path.split_at_checked(length).is_some_and(|(_, tail)| self.step(rest, tail, models, found))
+                })
+            }
         }
     }
 
@@ -128,6 +165,8 @@ impl PathPattern {
                 Piece::Mac => path.push_str(&mac?.to_string()),
                 Piece::Serial => path.push_str(serial?.as_str()),
                 Piece::Model => path.push_str(model),
+                // Nobody knows one.
+                Piece::Code | Piece::Any => return None,
             }
         }
         Some(path)
@@ -184,6 +223,19 @@ mod tests {
         assert_eq!(captures("/{model}.cfg", "/6758i.cfg"), None);
         let found = captures("/s/{serial}.cfg", "/s/ccq162306ea.cfg").unwrap();
         assert_eq!(found.serial.unwrap().as_str(), "CCQ162306EA");
+    }
+
+    #[test]
+    fn anything_stands_within_one_folder() {
+        let crash = "/{mac}_{any}_crash.log";
+        let found = captures(crash, "/00085D1A9870_2014-05-01_10:00_é_crash.log").unwrap();
+        assert_eq!(found.mac.unwrap().to_string(), "00085d1a9870");
+        for path in ["/00085D1A9870__crash.log", "/00085D1A9870_a/b_crash.log", "/00085D1A9870_crash.log"] {
+            assert_eq!(captures(crash, path), None, "{path}");
+        }
+        let pattern = PathPattern::parse(crash, false).unwrap();
+        assert!(pattern.is_open() && pattern.names_device());
+        assert_eq!(pattern.fill(found.mac, None, ""), None);
     }
 
     #[test]

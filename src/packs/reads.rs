@@ -36,7 +36,7 @@ static BLOCK: LazyLock<Regex> = LazyLock::new(|| {
 });
 
 /// What expressions see beside the settings.
-const BESIDE: [&str; 4] = ["model", "device", "file", "loop"];
+const BESIDE: [&str; 5] = ["model", "device", "file", "loop", "request"];
 
 /// The block of an expression that is begun and not ended, or ended and not begun. All expressions of a scope are
 /// rendered as one text, and one must not reach into the next.
@@ -57,6 +57,12 @@ pub fn unbalanced(expression: &str) -> Option<String> {
 
 /// Values that are derived from the settings and stand beside them.
 const DERIVED: &[(&str, &[&str])] = &[("time", &["offset", "posix", "abbreviation", "rule"])];
+
+/// Whether a template or expression may read the request: what it makes is then not the same for every one. The word may
+/// stand there for something else; that costs no more than the keeping of what is made.
+pub fn reads_request(text: &str) -> bool {
+    text.contains("request") || text.contains("__tera_context")
+}
 
 /// Dotted names of the settings that are read (`lines.{n}.proxy`), and the names that are no settings, each with what
 /// may have been meant.

@@ -122,11 +122,16 @@ impl Records {
             };
             known.push((key.clone(), lookup));
         }
-        Found { known, away: self.is_away() }
+        Found { known, away: self.is_away(), invited: None }
     }
 
     /// What is known of one device at run time.
     pub async fn lookup(&self, generation: &Generation, mac: MacAddr) -> Lookup {
+        self.of_mac(generation, mac).await
+    }
+
+    /// Looks up one device.
+    pub async fn device(&self, generation: &Generation, mac: MacAddr) -> Lookup {
         self.of_mac(generation, mac).await
     }
 

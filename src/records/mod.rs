@@ -16,5 +16,6 @@ pub use group::GroupRecord;
 pub use known::{Records, Taken};
 pub use record::{Record, RecordError, Stored};
 pub use resolve::{device_of, group_of};
+pub use seal::{open as open_tree, seal as seal_tree};
 pub use snapshot::Snapshot;
 pub use tree::{MASK, Tree, TreeError};

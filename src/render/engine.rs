@@ -7,6 +7,7 @@ use tera::{ErrorKind, Tera, Value};
 
 use super::context::{self, Built, Shown};
 use super::error::RenderError;
+use super::form::Form;
 use super::parameters::{self, Compiled, Making, Parameter};
 use super::{check, escape, filters, grandstream};
 use crate::model::{MacAddr, Secret, Serial};
@@ -43,6 +44,8 @@ pub struct Job<'j> {
     pub shown: Shown,
     /// The largest profile, in bytes.
     pub limit: usize,
+    /// What the phone posted; none where there is no such request.
+    pub form: Option<&'j Form>,
 }
 
 /// A file as it was made.
@@ -170,6 +173,8 @@ fn instance(format: Format) -> Tera {
 
 /// What a context holds beside the settings.
 fn facts(job: &Job<'_>, built: &mut Built) {
+    let request = job.form.map_or_else(|| Form::default().as_request(), Form::as_request);
+    built.context.insert_value("request", request);
     let mut model = tera::Map::default();
     if let Some(own) = job.model {
         let mut facts = tera::Map::default();

@@ -10,10 +10,12 @@ mod engine;
 mod error;
 mod escape;
 mod filters;
+mod form;
 mod grandstream;
 mod parameters;
 
 pub use context::{MASK, Shown};
 pub use engine::{DeviceFacts, Engine, Job, Rendered};
 pub use error::RenderError;
+pub use form::{FORM_LIMIT, Form};
 pub use parameters::{Made, Parameter};

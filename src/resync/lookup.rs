@@ -34,6 +34,19 @@ pub struct Found {
     pub known: Vec<(DeviceKey, Lookup)>,
     /// The database does not answer at present.
     pub away: bool,
+    /// What became of the phone that came with a code.
+    pub invited: Option<Invited>,
+}
+
+/// What becomes of a phone that comes with the code of an invitation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Invited {
+    /// It is this device now.
+    Bound(MacAddr),
+    /// It is not; why.
+    Refused(String),
+    /// The database does not answer.
+    Away,
 }
 
 impl Found {

@@ -9,12 +9,14 @@ mod profiles;
 mod provenance;
 mod request;
 mod target;
+mod upload;
 
 pub use generation::{Generation, delivery_of};
 pub use groups::{Broken, Group, GroupId, GroupLayer, Groups};
-pub use lookup::{DeviceKey, Found, Lookup};
+pub use lookup::{DeviceKey, Found, Invited, Lookup};
 pub use pipeline::{Inquiry, Pipeline};
 pub use profiles::{Device, Profiles};
 pub use provenance::{Explained, ParameterTrace, Provenance};
 pub use request::{Answer, ClientCertificate, Connection, Request, TlsSession};
 pub use target::path_of;
+pub use upload::{Admission, Admitted};

@@ -9,15 +9,15 @@ use sha2::Sha256;
 
 use super::cache::{Profiles as Cache, Ready, Slot};
 use super::generation::{Generation, delivery_of};
-use super::lookup::{DeviceKey, Found, Lookup};
+use super::lookup::{DeviceKey, Found, Invited, Lookup};
 use super::profiles::Device;
 use super::request::{Answer, ClientCertificate, Request};
 use super::target::path_of;
 use crate::events::{Event, Flag, Kind, Outcome, Refusal, cut};
-use crate::identity::{Access, Asked, Evidence, decide};
+use crate::identity::{Access, Asked, Evidence, Proof, decide};
 use crate::model::Secret;
-use crate::packs::{Audience, Candidate, FileEntry, Identified, Source};
-use crate::render::{RenderError, Shown};
+use crate::packs::{Audience, Candidate, FileEntry, Identified, Packs, Source};
+use crate::render::{Form, RenderError, Shown};
 use crate::settings::Effective;
 
 /// The pipeline: the generation in force, and the profiles kept ready.
@@ -56,68 +56,63 @@ impl Pipeline {
 
     /// The event of a request or connection that the pipeline itself has no part in, to be filled in.
     pub fn blank_event(&self, request: &Request<'_>) -> Event {
-        Asking::new(self, &self.generation.load(), request).event
+        Asking::new(self, &self.generation.load(), request, &Found::default()).event
     }
 
     /// Answers a request from the files alone.
     pub fn answer(&self, request: &Request<'_>) -> (Answer, Event) {
-        self.answer_with(request, self.ask(request), &Found::default())
+        self.answer_with(request, &self.ask(request), &Found::default(), None)
     }
 
-    /// The first step: what a request asks for, and which devices have to be looked up for it.
+    /// The first step: what a request asks for or sends, and which devices have to be looked up for it.
     pub fn ask(&self, request: &Request<'_>) -> Inquiry {
         let generation = self.generation();
-        let is_read = matches!(request.method, "GET" | "HEAD");
-        let candidates = path_of(request.target).filter(|_| is_read).map(|path| generation.packs.matches(&path));
+        let mut inquiry = Inquiry { generation, files: None, uploads: Vec::new(), keys: Vec::new(), code: None };
+        let Some(path) = path_of(request.target) else { return inquiry };
+        let packs = &inquiry.generation.packs;
+        let files = packs.matches(&path);
+        let uploads = packs.matches_upload(&path, request.method);
         let mut keys = Vec::new();
-        for candidate in candidates.iter().flatten() {
-            let pack = generation.packs.get(candidate.pack);
+        let proof = || identify(&inquiry.generation, request).certificate;
+        for candidate in &files {
+            let pack = packs.get(candidate.pack);
             let file = pack.and_then(|pack| pack.files.get(candidate.file));
-            if file.is_some_and(|file| file.audience == Audience::Device)
-                && let Some(key) = key_of(candidate, || identify(&generation, request).certificate)
-                && !keys.contains(&key)
-            {
-                keys.push(key);
+            if let Some(code) = &candidate.captures.code {
+                inquiry.code = Some(code.clone());
+            } else if file.is_some_and(|file| file.audience == Audience::Device) {
+                keys.extend(key_of(candidate, proof));
             }
         }
-        Inquiry { generation, candidates, keys }
+        for candidate in &uploads {
+            keys.extend(key_of(candidate, proof).or_else(|| said_key(packs, request)));
+        }
+        keys.dedup();
+        (inquiry.files, inquiry.uploads, inquiry.keys) = (Some(files), uploads, keys);
+        inquiry
     }
 
-    /// The second step: answers with what was found of the devices.
-    pub fn answer_with(&self, request: &Request<'_>, asked: Inquiry, found: &Found) -> (Answer, Event) {
-        let Inquiry { generation, candidates, keys } = asked;
-        let mut asking = Asking::new(self, &generation, request);
-        asking.found = Some(found);
-        let may_be_away = found.away && !keys.is_empty();
-        let answer = match asking.answer(candidates) {
-            Ok(answer) => {
-                asking.event.flags.extend(may_be_away.then_some(Flag::DatabaseAway));
-                answer
-            }
-            Err(Stop::Refused(refusal, reason)) => {
-                asking.event.outcome = Outcome::Refused(refusal);
-                asking.event.reason = Some(reason);
-                match refusal {
-                    Refusal::Method => Answer::wrong_method(),
-                    // Nobody can tell from the answer which devices are known here.
-                    _ if may_be_away => {
-                        asking.event.flags.push(Flag::DatabaseAway);
-                        Answer::try_later()
-                    }
-                    _ => Answer::refused(),
-                }
-            }
-            Err(Stop::Failed(error)) => {
-                asking.event.outcome = Outcome::Failed;
-                asking.event.reason = Some(error.to_string());
-                Answer::empty(500)
-            }
-        };
-        let mut event = asking.event;
-        event.status = answer.status;
-        event.bytes = u64::try_from(answer.body.len()).unwrap_or(u64::MAX);
-        event.duration = request.started.elapsed();
-        (answer, event)
+    /// What a request tells of its phone: by a certificate that verifies, and by its User-Agent.
+    pub fn identify(&self, request: &Request<'_>) -> (Option<Identified>, Option<Identified>) {
+        let generation = self.generation.load();
+        let said = request.user_agent.and_then(|text| generation.packs.identify_user_agent(text));
+        (identify(&generation, request).certificate, said.map(|(_, said)| said))
+    }
+
+    /// The second step: answers with what was found of the devices. A form comes with a request that
+    /// [`Pipeline::admit`] has let through.
+    pub fn answer_with(
+        &self,
+        request: &Request<'_>,
+        inquiry: &Inquiry,
+        found: &Found,
+        form: Option<&Form>,
+    ) -> (Answer, Event) {
+        let mut asking = Asking::of(self, inquiry, request, found);
+        asking.form = form;
+        match asking.answer() {
+            Ok(answer) => asking.answered(answer),
+            Err(stop) => asking.stopped(stop),
+        }
     }
 
     /// Changes exactly when the profile or the way that it is packed does.
@@ -136,10 +131,13 @@ impl Pipeline {
 #[derive(Debug)]
 pub struct Inquiry {
     pub generation: Arc<Generation>,
-    /// None where the request names no path, or asks by a method that no file answers to.
-    candidates: Option<Vec<Candidate>>,
+    /// None where the request names no path.
+    pub(super) files: Option<Vec<Candidate>>,
+    pub(super) uploads: Vec<Candidate>,
     /// The devices that it may be about.
     pub keys: Vec<DeviceKey>,
+    /// The code of an invitation that it came with.
+    pub code: Option<Secret>,
 }
 
 /// The device that a path names; where it names none, the one that the certificate does.
@@ -155,8 +153,14 @@ fn key_of(candidate: &Candidate, certificate: impl FnOnce() -> Option<Identified
     certificate.mac.map(DeviceKey::Mac).or_else(|| certificate.serial.map(DeviceKey::Serial))
 }
 
+/// The device that a User-Agent names: a name like that in a path, and no proof.
+fn said_key(packs: &Packs, request: &Request<'_>) -> Option<DeviceKey> {
+    let (_, said) = packs.identify_user_agent(request.user_agent?)?;
+    said.mac.map(DeviceKey::Mac).or_else(|| said.serial.map(DeviceKey::Serial))
+}
+
 /// Why a request ends without a file.
-enum Stop {
+pub(super) enum Stop {
     Refused(Refusal, String),
     Failed(RenderError),
 }
@@ -167,54 +171,60 @@ impl From<RenderError> for Stop {
     }
 }
 
-fn refused(refusal: Refusal, reason: impl Into<String>) -> Stop {
+pub(super) fn refused(refusal: Refusal, reason: impl Into<String>) -> Stop {
     Stop::Refused(refusal, reason.into())
 }
 
 /// Looks at the client certificate of a request's connection.
-fn identify<'r>(generation: &Generation, request: &'r Request<'_>) -> Proof<'r> {
+fn identify<'r>(generation: &Generation, request: &'r Request<'_>) -> Identity<'r> {
     match request.connection.tls.as_ref().map(|tls| &tls.certificate) {
-        None | Some(ClientCertificate::None) => Proof::default(),
+        None | Some(ClientCertificate::None) => Identity::default(),
         Some(ClientCertificate::Verified { subject, dates_waived, purpose_waived }) => {
             let mut flags = Vec::new();
             flags.extend(dates_waived.then_some(Flag::CertificateDates));
             flags.extend(purpose_waived.then_some(Flag::CertificatePurpose));
             let certificate = generation.packs.identify_certificate(subject).map(|(_, identified)| identified);
             let problem = certificate.is_none().then_some("no pack knows a subject of this form");
-            Proof { flags, subject: Some(subject.to_string()), certificate, problem }
+            Identity { flags, subject: Some(subject.to_string()), certificate, problem }
         }
         Some(ClientCertificate::Unverified { subject, reason }) => {
-            Proof { subject: Some(subject.to_string()), problem: Some(reason), ..Proof::default() }
+            Identity { subject: Some(subject.to_string()), problem: Some(reason), ..Identity::default() }
         }
     }
 }
 
 /// One request on its way.
-struct Asking<'a> {
+pub(super) struct Asking<'a> {
     pipeline: &'a Pipeline,
-    generation: &'a Generation,
+    pub(super) generation: &'a Generation,
     request: &'a Request<'a>,
+    /// What was looked up for it.
+    found: &'a Found,
+    /// The files that its path may mean.
+    files: Option<&'a [Candidate]>,
+    /// The database does not answer, and it is about a device.
+    away: bool,
+    /// What was posted; none for a request without a body.
+    form: Option<&'a Form>,
     /// Which pack knows the User-Agent.
-    user_agent: Option<(usize, Identified)>,
+    pub(super) user_agent: Option<(usize, Identified)>,
     /// What the packs read from a certificate that verifies.
     certificate: Option<Identified>,
     certificate_problem: Option<&'a str>,
-    /// None: nothing was looked up.
-    found: Option<&'a Found>,
-    event: Event,
+    pub(super) event: Event,
 }
 
 /// The file that a path means.
-struct Meant<'a> {
-    candidate: Candidate,
-    file: &'a FileEntry,
+pub(super) struct Meant<'a> {
+    pub candidate: &'a Candidate,
+    pub file: &'a FileEntry,
     /// None for a file for anyone.
-    device: Option<Arc<Device>>,
+    pub device: Option<Arc<Device>>,
 }
 
 /// A connection's client certificate, and what the packs make of it.
 #[derive(Default)]
-struct Proof<'a> {
+struct Identity<'a> {
     flags: Vec<Flag>,
     subject: Option<String>,
     certificate: Option<Identified>,
@@ -222,10 +232,23 @@ struct Proof<'a> {
 }
 
 impl<'a> Asking<'a> {
-    fn new(pipeline: &'a Pipeline, generation: &'a Generation, request: &'a Request<'a>) -> Self {
+    /// With what was looked up for it.
+    pub(super) fn of(pipeline: &'a Pipeline, inquiry: &'a Inquiry, request: &'a Request<'a>, found: &'a Found) -> Self {
+        let mut asking = Self::new(pipeline, &inquiry.generation, request, found);
+        asking.files = inquiry.files.as_deref();
+        asking.away = found.away && !inquiry.keys.is_empty();
+        let with_code = asking.files.into_iter().flatten().find(|candidate| candidate.captures.code.is_some());
+        if let Some(candidate) = with_code {
+            // A code is a secret, in events as everywhere.
+            asking.event.target = asking.pattern(candidate).unwrap_or_default();
+        }
+        asking
+    }
+
+    fn new(pipeline: &'a Pipeline, generation: &'a Generation, request: &'a Request<'a>, found: &'a Found) -> Self {
         let tls = request.connection.tls.as_ref();
         let user_agent = request.user_agent.and_then(|text| generation.packs.identify_user_agent(text));
-        let Proof { flags, subject, certificate, problem: certificate_problem } = identify(generation, request);
+        let Identity { flags, subject, certificate, problem: certificate_problem } = identify(generation, request);
         let said = user_agent.as_ref().map(|(_, said)| said);
         let first = |read: fn(&Identified) -> Option<&String>| {
             said.and_then(read).or_else(|| certificate.as_ref().and_then(read)).map(|text| cut(text))
@@ -256,15 +279,60 @@ impl<'a> Asking<'a> {
             reason: None,
             flags,
         };
-        Self { pipeline, generation, request, user_agent, certificate, certificate_problem, found: None, event }
+        Self {
+            pipeline,
+            generation,
+            request,
+            found,
+            files: None,
+            away: false,
+            form: None,
+            user_agent,
+            certificate,
+            certificate_problem,
+            event,
+        }
     }
 
-    fn answer(&mut self, candidates: Option<Vec<Candidate>>) -> Result<Answer, Stop> {
-        if !matches!(self.request.method, "GET" | "HEAD") {
-            return Err(refused(Refusal::Method, "phones fetch their files by GET or HEAD"));
+    /// Ends with an answer.
+    fn answered(mut self, answer: Answer) -> (Answer, Event) {
+        self.event.flags.extend(self.away.then_some(Flag::DatabaseAway));
+        let mut event = self.event;
+        event.status = answer.status;
+        event.bytes = u64::try_from(answer.body.len()).unwrap_or(u64::MAX);
+        event.duration = self.request.started.elapsed();
+        (answer, event)
+    }
+
+    /// Ends without one.
+    pub(super) fn stopped(mut self, stop: Stop) -> (Answer, Event) {
+        let answer = match stop {
+            Stop::Refused(refusal, reason) => {
+                self.event.outcome = Outcome::Refused(refusal);
+                self.event.reason = Some(reason);
+                match refusal {
+                    Refusal::Method => Answer::wrong_method(),
+                    Refusal::DatabaseAway => Answer::try_later(),
+                    // Nobody can tell from the answer which devices are known here.
+                    _ if self.away => Answer::try_later(),
+                    _ => Answer::refused(),
+                }
+            }
+            Stop::Failed(error) => {
+                self.event.outcome = Outcome::Failed;
+                self.event.reason = Some(error.to_string());
+                Answer::empty(500)
+            }
+        };
+        self.answered(answer)
+    }
+
+    fn answer(&mut self) -> Result<Answer, Stop> {
+        let posts = self.request.method == "POST" && self.form.is_some();
+        if !posts && !matches!(self.request.method, "GET" | "HEAD") {
+            return Err(refused(Refusal::Method, "phones fetch their files by GET, HEAD or, with a form, POST"));
         }
-        let candidates = candidates.ok_or_else(|| refused(Refusal::BadRequest, "the request target names no path"))?;
-        let meant = self.meant(candidates)?;
+        let meant = self.meant()?;
         let pack = self.generation.packs.get(meant.candidate.pack);
         self.event.file = pack.map(|pack| format!("{}/{}", pack.name, meant.file.name));
         let ready = match &meant.device {
@@ -280,7 +348,8 @@ impl<'a> Asking<'a> {
     }
 
     /// Finds the file, and the device that it is for.
-    fn meant(&mut self, candidates: Vec<Candidate>) -> Result<Meant<'a>, Stop> {
+    pub(super) fn meant(&mut self) -> Result<Meant<'a>, Stop> {
+        let candidates = self.files.ok_or_else(|| refused(Refusal::BadRequest, "the request target names no path"))?;
         if candidates.is_empty() {
             return Err(refused(Refusal::UnknownPath, "no pack has a file at this path"));
         }
@@ -296,10 +365,7 @@ impl<'a> Asking<'a> {
                 }
                 continue;
             }
-            let Some(device) = self.device_of(&candidate)? else { continue };
-            if let Some(why) = self.generation.profiles.broken(&device) {
-                return Err(refused(Refusal::BrokenRecord, why));
-            }
+            let Some(device) = self.device_of(candidate)? else { continue };
             if device.model.pack == candidate.pack && file.is_for(device.model.model) {
                 return Ok(Meant { candidate, file, device: Some(device) });
             }
@@ -324,20 +390,46 @@ impl<'a> Asking<'a> {
         Err(refused(Refusal::UnknownDevice, reason))
     }
 
-    fn device_of(&self, candidate: &Candidate) -> Result<Option<Arc<Device>>, Stop> {
-        let Some(key) = key_of(candidate, || self.certificate.clone()) else { return Ok(None) };
+    pub(super) fn device_of(&self, candidate: &Candidate) -> Result<Option<Arc<Device>>, Stop> {
+        if candidate.captures.code.is_none() {
+            let key = key_of(candidate, || self.certificate.clone());
+            return key.map_or(Ok(None), |key| self.device_named(&key));
+        }
+        match &self.found.invited {
+            Some(Invited::Bound(mac)) => self.device_named(&DeviceKey::Mac(*mac)),
+            Some(Invited::Refused(why)) => Err(refused(Refusal::Invitation, why.as_str())),
+            Some(Invited::Away) => Err(refused(Refusal::DatabaseAway, "the database doesn't answer")),
+            None => Err(refused(Refusal::Invitation, "nobody takes codes here")),
+        }
+    }
+
+    /// The device that the User-Agent names.
+    pub(super) fn device_said(&self) -> Result<Option<Arc<Device>>, Stop> {
+        said_key(&self.generation.packs, self.request).map_or(Ok(None), |key| self.device_named(&key))
+    }
+
+    fn device_named(&self, key: &DeviceKey) -> Result<Option<Arc<Device>>, Stop> {
         let profiles = &self.generation.profiles;
-        let nothing = Found::default();
-        self.found.unwrap_or(&nothing).device(&key, profiles).map_err(|lookup| match lookup {
+        let device = self.found.device(key, profiles).map_err(|lookup| match lookup {
             Lookup::Broken(why) => refused(Refusal::BrokenRecord, why.as_str()),
             _ => {
                 refused(Refusal::DatabaseAway, "the device's record is not known here, and the database doesn't answer")
             }
-        })
+        })?;
+        match device.as_ref().and_then(|device| profiles.broken(device)) {
+            Some(why) => Err(refused(Refusal::BrokenRecord, why)),
+            None => Ok(device),
+        }
+    }
+
+    /// The pattern of the path that a candidate with a code was asked for by.
+    fn pattern(&self, candidate: &Candidate) -> Option<String> {
+        let file = self.generation.packs.get(candidate.pack)?.files.get(candidate.file)?;
+        file.paths.iter().find(|path| path.has_code()).map(ToString::to_string)
     }
 
     /// Flags what the phone says of itself and its record says otherwise.
-    fn compare(&mut self, device: &Device) {
+    pub(super) fn compare(&mut self, device: &Device) {
         let model = self.generation.packs.pack_and_model(device.model).map(|(_, model)| model);
         let said = self.user_agent.as_ref().map(|(_, said)| said);
         for found in said.into_iter().chain(&self.certificate).filter(|found| !found.generic) {
@@ -363,41 +455,64 @@ impl<'a> Asking<'a> {
         };
         let fingerprint = self.generation.fingerprint(device);
         let is_static = matches!(meant.file.source, Source::Static(_));
-        if let Some(ready) = self.pipeline.cache.get(&slot, fingerprint).filter(|_| !is_static) {
-            self.check_access(&ready.access, device, ready.encrypted)?;
+        let is_kept = !is_static && !self.reads_form(meant);
+        if let Some(ready) = self.pipeline.cache.get(&slot, fingerprint).filter(|_| is_kept) {
+            self.check_access(meant.candidate, &ready.access, device, ready.encrypted)?;
             return Ok(ready);
         }
         let settings = self.generation.settings(device);
         let access = Access::of(&settings);
-        let encrypted = meant.file.delivery
-            && settings.text("delivery.encryption").is_some_and(|encryption| encryption != "none")
-            && settings.named("delivery.key").is_some();
-        self.check_access(&access, device, encrypted)?;
+        let encrypted = Self::is_encrypted(meant.file, &settings);
+        self.check_access(meant.candidate, &access, device, encrypted)?;
         let ready = if is_static {
             self.static_file(meant, Some(device))?
         } else {
             self.rendered(meant, device, &settings, Ready::blank(fingerprint, access, encrypted))?
         };
         let ready = Arc::new(ready);
-        if !is_static {
+        if is_kept {
             self.pipeline.cache.put(slot, ready.clone());
         }
         Ok(ready)
     }
 
-    fn check_access(&self, access: &Access, device: &Device, encrypted: bool) -> Result<(), Stop> {
+    /// Whether the answer may depend on what was posted, so that it is no one else's and no other time's.
+    fn reads_form(&self, meant: &Meant<'_>) -> bool {
+        let has_fields = self.form.is_some_and(|form| !form.is_empty());
+        has_fields && self.generation.packs.get(meant.candidate.pack).is_some_and(|pack| pack.reads_request)
+    }
+
+    /// Whether a file's body is encrypted with the device's own key.
+    pub(super) fn is_encrypted(file: &FileEntry, settings: &Effective) -> bool {
+        file.delivery
+            && settings.text("delivery.encryption").is_some_and(|encryption| encryption != "none")
+            && settings.named("delivery.key").is_some()
+    }
+
+    pub(super) fn check_access(
+        &self,
+        candidate: &Candidate,
+        access: &Access,
+        device: &Device,
+        encrypted: bool,
+    ) -> Result<Proof, Stop> {
+        // Whoever came with the code, over TLS, was made this device by it just now.
+        if candidate.captures.code.is_some() {
+            return Ok(Proof::Code);
+        }
         let asked = Asked { mac: device.mac, serial: device.serial.as_ref(), encrypted };
         let evidence = Evidence {
             peer: self.request.connection.peer.ip(),
             certificate: self.certificate.as_ref(),
             certificate_problem: self.certificate_problem,
         };
-        decide(access, &asked, &evidence).map(|_| ()).map_err(|denied| Stop::Refused(denied.refusal, denied.reason))
+        decide(access, &asked, &evidence).map_err(|denied| Stop::Refused(denied.refusal, denied.reason))
     }
 
     fn rendered(&self, meant: &Meant<'_>, device: &Device, settings: &Effective, blank: Ready) -> Result<Ready, Stop> {
         let limit = self.pipeline.profile_limit;
-        let rendered = self.generation.render(device, meant.file, settings, Shown::Real, limit)?;
+        let generation = self.generation;
+        let rendered = generation.render_with_form(device, meant.file, settings, Shown::Real, limit, self.form)?;
         if !meant.file.delivery {
             return Ok(self.plain(meant.file, rendered.body, blank));
         }
@@ -427,14 +542,18 @@ impl<'a> Asking<'a> {
             return Ok(Arc::new(self.static_file(meant, None)?));
         }
         let fingerprint = self.generation.fingerprint_for_anyone(meant.candidate.pack, model);
-        if let Some(ready) = self.pipeline.cache.get(&slot, fingerprint) {
+        let is_kept = !self.reads_form(meant);
+        if let Some(ready) = self.pipeline.cache.get(&slot, fingerprint).filter(|_| is_kept) {
             return Ok(ready);
         }
         let limit = self.pipeline.profile_limit;
-        let rendered = self.generation.render_for_anyone(meant.candidate.pack, meant.file, model, limit)?;
+        let pack = meant.candidate.pack;
+        let rendered = self.generation.render_for_anyone_with_form(pack, meant.file, model, limit, self.form)?;
         let blank = Ready::blank(fingerprint, Access::default(), false);
         let ready = Arc::new(self.plain(meant.file, rendered.body, blank));
-        self.pipeline.cache.put(slot, ready.clone());
+        if is_kept {
+            self.pipeline.cache.put(slot, ready.clone());
+        }
         Ok(ready)
     }
 

@@ -19,13 +19,17 @@ use crate::api::{self, Api};
 use crate::config::{Config, Limits};
 use crate::document::{Problem, Problems};
 use crate::events::{Flushed, Metrics, Recorder, RecorderError};
+use crate::fleet::{Fleet, FleetError};
 use crate::http::{Admin, Folders, Phones};
 use crate::model::Secret;
+use crate::onboarding::Onboarding;
 use crate::records::{Follower, Records};
 use crate::resync::{Generation, Pipeline};
 use crate::store::{Store, StoreError};
 use crate::tls::{Acceptor, BindError, Bounds, ConnectionFailure, Listening, bind, serve};
+use crate::uploads::{UploadError, Uploads};
 use crate::vault::{self, UnlockError};
+use crate::webhooks::{self, WebhookError};
 
 pub use first_start::{FirstStart, first_start};
 pub use reload::Reloader;
@@ -38,6 +42,8 @@ pub struct Server {
     reloader: Reloader,
     recorder: Recorder,
     follower: Follower,
+    onboarding: Onboarding,
+    uploads: Uploads,
     stop: tokio_watch::Sender<bool>,
     listeners: JoinSet<()>,
     /// Dropped with the server: then nothing is watched any more.
@@ -54,7 +60,13 @@ pub enum StartError {
     #[error(transparent)]
     Unlock(#[from] UnlockError),
     #[error(transparent)]
+    Fleet(#[from] FleetError),
+    #[error(transparent)]
     Recorder(#[from] RecorderError),
+    #[error(transparent)]
+    Webhook(#[from] WebhookError),
+    #[error(transparent)]
+    Uploads(#[from] UploadError),
     #[error("{listener}: {error}")]
     Bind { listener: String, error: BindError },
     #[error("{path} can't be made or read: {why}")]
@@ -105,6 +117,7 @@ impl Server {
         let records = Arc::new(Records::new(store.clone(), vault, config.cache.records));
         let taken = records.take_in().await?;
         let metrics = Arc::new(Metrics::new());
+        let uploads = Uploads::start(store.clone(), &config.uploads, &config.data_dir).await?;
         let recorder = Recorder::start(store, &config.events, &config.data_dir, metrics.clone())?;
         let pipeline = Pipeline::new(generation, config.cache.bytes, etag_key, config.limits.profile_bytes);
         let pipeline = Arc::new(pipeline);
@@ -117,11 +130,16 @@ impl Server {
         reloader.set_groups(taken.groups.unwrap_or_default()).await;
         reloader.announce();
         let (follower, following) = Follower::new();
+        let fleet = Fleet::of_server(config.clone(), &records, pipeline.clone(), follower.clone())?;
+        let onboarding = Onboarding::new(fleet.clone(), &config.onboarding);
 
-        let phones = Phones::new(pipeline, records.clone(), recorder.clone(), Folders::new(&config.folders));
+        let folders = Folders::new(&config.folders);
+        let (inviting, keeping) = (onboarding.clone(), uploads.clone());
+        let phones = Phones::new(pipeline, records.clone(), inviting, recorder.clone(), keeping, folders);
         let bounds = Bounds::new(&config.limits);
         let (stop, stopping) = tokio_watch::channel(false);
         let mut listeners = JoinSet::new();
+        listeners.spawn(uploads.clone().keep_pruned(stopping.clone()));
         let mut addresses = Vec::new();
         let mut bound = Vec::new();
         for (listener, acceptor) in config.listeners.iter().zip(acceptors) {
@@ -149,6 +167,7 @@ impl Server {
                 pipeline: reloader.pipeline().clone(),
                 store: records.store().clone(),
                 records: records.clone(),
+                fleet: fleet.clone(),
                 reload: Box::new(move || {
                     let reloader = to_reload.clone();
                     Box::pin(async move { reloader.reload().await })
@@ -156,7 +175,7 @@ impl Server {
                 body_bytes: config.admin.body_bytes,
                 profile_bytes: config.limits.profile_bytes,
             });
-            let admin = Admin::new(metrics, bounds, &config.admin.metrics_networks, api);
+            let admin = Admin::new(metrics, bounds, &config.admin.metrics_networks, records.clone(), api);
             let answer = move |connection, request| {
                 let admin = admin.clone();
                 async move { admin.answer(connection, request).await }
@@ -166,6 +185,14 @@ impl Server {
             let failed = |failure: ConnectionFailure| tracing::debug!(peer = %failure.peer, "admin: {}", failure.error);
             listeners.spawn(serve(listening, Bounds::new(&limits), answer, failed, stopping.clone()));
         }
+        let parts = webhooks::Parts {
+            store: records.store().clone(),
+            records: records.clone(),
+            pipeline: reloader.pipeline().clone(),
+            fleet,
+            metrics: recorder.metrics().clone(),
+        };
+        webhooks::start(&config.webhooks, parts, &recorder, &stopping, &mut listeners)?;
         let mut stopping_to_follow = stopping.clone();
         let groups = reloader.clone();
         listeners.spawn(async move {
@@ -176,9 +203,28 @@ impl Server {
                 _ = stopping_to_follow.wait_for(|stop| *stop) => {}
             }
         });
+        let inviting = onboarding.clone();
+        let mut stopping_to_prune = stopping.clone();
+        listeners.spawn(async move {
+            tokio::select! {
+                () = onboarding.prune_hourly() => {}
+                _ = stopping_to_prune.wait_for(|stop| *stop) => {}
+            }
+        });
         let watching = config.watch.then(|| Watching::start(&config, reloader.clone())).transpose();
         let watching = watching.map_err(|error| StartError::Watch(error.to_string()))?;
-        Ok(Self { addresses, admin, reloader, recorder, follower, stop, listeners, _watching: watching })
+        Ok(Self {
+            addresses,
+            admin,
+            reloader,
+            recorder,
+            follower,
+            onboarding: inviting,
+            uploads,
+            stop,
+            listeners,
+            _watching: watching,
+        })
     }
 
     /// The phone listeners by name, and the address that each is bound to.
@@ -200,6 +246,11 @@ impl Server {
         &self.reloader
     }
 
+    /// Lets phones become devices.
+    pub fn onboarding(&self) -> &Onboarding {
+        &self.onboarding
+    }
+
     /// Asks it to take in what has been changed in the database.
     pub fn follower(&self) -> &Follower {
         &self.follower
@@ -207,6 +258,11 @@ impl Server {
 
     pub fn recorder(&self) -> &Recorder {
         &self.recorder
+    }
+
+    /// What phones have sent.
+    pub fn uploads(&self) -> &Uploads {
+        &self.uploads
     }
 
     /// Stops: no more connections are accepted, open ones finish their request, and every event reaches database or spool.

@@ -109,7 +109,7 @@ pub struct EventGroup {
     pub count: u64,
     /// Different MACs.
     pub devices: u64,
-    /// Sent, or not modified.
+    /// Sent, not modified, or taken from the phone.
     pub served: u64,
     pub refused: u64,
     pub failed: u64,
@@ -192,7 +192,7 @@ impl Store {
         // COUNT and not SUM, which PostgreSQL answers with NUMERIC.
         let sql = format!(
             "SELECT COUNT(*), COUNT(DISTINCT COALESCE(device, asked_mac)), \
-             COUNT(CASE WHEN outcome IN ('served', 'not-modified') THEN 1 END), \
+             COUNT(CASE WHEN outcome IN ('served', 'not-modified', 'stored') THEN 1 END), \
              COUNT(CASE WHEN outcome = 'refused' THEN 1 END), \
              COUNT(CASE WHEN outcome = 'failed' THEN 1 END), \
              COUNT(CASE WHEN outcome = 'aborted' THEN 1 END), \

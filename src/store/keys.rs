@@ -21,6 +21,7 @@ pub struct KeyRow {
 pub enum SealedTable {
     Devices,
     Groups,
+    Codes,
 }
 
 /// The settings of one device or group, in which sealed texts stand.
@@ -33,13 +34,14 @@ pub struct SealedRow {
 }
 
 impl SealedTable {
-    pub const ALL: [Self; 2] = [Self::Devices, Self::Groups];
+    pub const ALL: [Self; 3] = [Self::Devices, Self::Groups, Self::Codes];
 
     /// What the place of a value begins with: `device/000e08abcdef/lines.1.password`.
     pub fn place(self) -> &'static str {
         match self {
             Self::Devices => "device",
             Self::Groups => "group",
+            Self::Codes => "code",
         }
     }
 
@@ -47,6 +49,7 @@ impl SealedTable {
         match self {
             Self::Devices => ("devices", "mac"),
             Self::Groups => ("groups", "name"),
+            Self::Codes => ("codes", "id"),
         }
     }
 }

@@ -4,7 +4,10 @@
 
 mod access;
 mod audit;
+mod backup;
+mod codes;
 mod conditions;
+mod copy;
 mod devices;
 mod error;
 mod events;
@@ -14,9 +17,12 @@ mod idempotency;
 mod keys;
 mod outbox;
 mod postgres;
+mod restore;
 mod rows;
 mod schema;
 mod sqlite;
+mod uploads;
+mod waiting;
 
 use std::time::Duration;
 
@@ -29,6 +35,8 @@ use crate::config::{Database, DatabaseUrl};
 use crate::model::Secret;
 
 pub use audit::{AuditFilter, AuditRow};
+pub use backup::{BackupError, Copied};
+pub use codes::{CodeRow, MOST_FAILURES};
 pub use devices::{DeviceFilter, DeviceRow};
 pub use error::StoreError;
 pub use events::{EventFilter, EventGroup, GroupBy};
@@ -36,9 +44,11 @@ pub use fleet::{Change, ChangeKind, DeviceWrite, FleetWrite, GroupWrite, WriteEr
 pub use groups::GroupRow;
 pub use idempotency::{Begun, Stored};
 pub use keys::{KeyRow, SealedRow, SealedTable};
-pub use outbox::{Delivery, Message};
+pub use outbox::{Delivery, Message, Position};
 pub use postgres::Notifications;
 pub use schema::Step;
+pub use uploads::UploadFilter;
+pub use waiting::WaitingRow;
 
 /// How long a statement waits for a database that another connection has locked.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
@@ -47,8 +57,10 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "events", include_str!("migrations/0001_events.sql")),
     (2, "fleet", include_str!("migrations/0002_fleet.sql")),
+    (3, "uploads", include_str!("migrations/0003_uploads.sql")),
     (4, "access", include_str!("migrations/0004_access.sql")),
     (5, "keys", include_str!("migrations/0005_keys.sql")),
+    (6, "onboarding", include_str!("migrations/0006_onboarding.sql")),
 ];
 
 /// The database, open. Clones share its connections.

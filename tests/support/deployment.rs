@@ -231,6 +231,8 @@ impl Running {
         let output = curl.args(more).args(arguments).output().unwrap();
         assert!(output.status.success(), "curl: {}", String::from_utf8_lossy(&output.stderr));
         let head = fs::read_to_string(head).unwrap();
+        // Before the answer there may be a "100 Continue".
+        let head = head.trim_end().rsplit("\r\n\r\n").next().unwrap();
         let status = head.split_whitespace().nth(1).unwrap().parse().unwrap();
         let head = head.lines().filter(|line| !line.to_lowercase().starts_with("date:")).collect::<Vec<_>>().join("\n");
         Some(Reply { status, head, body: output.stdout })

@@ -4,8 +4,10 @@ mod edit;
 mod export;
 mod filter;
 mod import;
+mod invite;
 mod list;
 mod show;
+mod waiting;
 
 use clap::Subcommand;
 
@@ -29,6 +31,12 @@ enum Command {
     Rm(edit::Remove),
     Import(import::Args),
     Export(export::Args),
+    Invite(invite::Invite),
+    Invites(invite::List),
+    Withdraw(invite::Withdraw),
+    Waiting(waiting::Waiting),
+    Approve(waiting::Approve),
+    Dismiss(waiting::Dismiss),
 }
 
 impl Args {
@@ -41,6 +49,12 @@ impl Args {
             Command::Rm(args) => args.run(config),
             Command::Import(args) => args.run(config),
             Command::Export(args) => args.run(config),
+            Command::Invite(args) => args.run(config),
+            Command::Invites(args) => args.run(config),
+            Command::Withdraw(args) => args.run(config),
+            Command::Waiting(args) => args.run(config),
+            Command::Approve(args) => args.run(config),
+            Command::Dismiss(args) => args.run(config),
         }
     }
 }

@@ -7,7 +7,7 @@ const INTRODUCTION: &str = r#"Every request, and every connection that came to n
 the metrics. These are the words they are written with. Words are added in later versions; none changes its meaning.
 
 `resyncd log --format json` prints events with these keys: `id`, `time` (UTC), `kind`, `listener`, `peer`, `method`, `target`,
-`status` (0 where no answer was sent), `bytes` (of the answer's body), `duration_ms`, `tls_version`, `tls_cipher`, `certificate` (its
+`status` (0 where no answer was sent), `bytes` (of the answer's body; of an upload, of what was sent), `duration_ms`, `tls_version`, `tls_cipher`, `certificate` (its
 subject), `user_agent`, `vendor`, `model`, `firmware`, `device` (whose file was asked for), `asked_mac` (what was asked for, known or
 not), `file`, `generation`, `encoding`, `outcome`, `refusal`, `reason`, `flags`. What isn't known is null.
 "#;

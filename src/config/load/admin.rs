@@ -23,7 +23,8 @@ pub fn read(table: Table<'_>) -> Option<Admin> {
     })
 }
 
-fn network(text: &str) -> Result<IpNet, Wrong> {
+/// A network, or an address as a network of its own.
+pub fn network(text: &str) -> Result<IpNet, Wrong> {
     let network = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
     let wrong = || Wrong::new(format!("\"{text}\" is no network")).help("write 192.0.2.0/24 or 2001:db8::/32");
     network.map(|network| network.trunc()).map_err(|_| wrong())

@@ -19,7 +19,7 @@ use tracing_subscriber::EnvFilter;
 
 use self::environment::Environment;
 use self::table::{Context, Table, Wrong};
-use super::{Cache, Config, Events, Limits, Log, LogFormat, Secrets, reference};
+use super::{Cache, Config, Events, Limits, Log, LogFormat, Onboarding, Secrets, Uploads, reference};
 use crate::document::{Document, Problem, Problems, Reader, nearest};
 
 impl Config {
@@ -91,7 +91,9 @@ fn read(top: Table<'_>, file: &Path) -> Option<Config> {
     let secrets = read_secrets(top.table("secrets", &reference::SECRETS));
     let limits = read_limits(top.table("limits", &reference::LIMITS));
     let cache = read_cache(top.table("cache", &reference::CACHE));
+    let onboarding = read_onboarding(top.table("onboarding", &reference::ONBOARDING));
     let events = read_events(top.table("events", &reference::EVENTS));
+    let uploads = read_uploads(top.table("uploads", &reference::UPLOADS));
     let log = read_log(top.table("log", &reference::LOG));
     let key_file = secrets.key_file.as_deref();
     let folders = folder::folders(&top, data_dir.as_deref(), profiles.as_deref(), key_file, &listeners);
@@ -110,7 +112,9 @@ fn read(top: Table<'_>, file: &Path) -> Option<Config> {
         secrets,
         limits: limits?,
         cache: cache?,
+        onboarding: onboarding?,
         events: events?,
+        uploads: uploads?,
         log: log?,
         folders,
         lint: lint?,
@@ -146,6 +150,19 @@ fn read_cache(table: Table<'_>) -> Option<Cache> {
     Some(Cache { bytes: bytes?, records: records? })
 }
 
+fn read_onboarding(table: Table<'_>) -> Option<Onboarding> {
+    let certificate = table.choice("certificate", &[("required", true), ("optional", false)]);
+    let networks = table.list("staging_networks", |text| match admin::network(text)? {
+        network if network.prefix_len() == 0 => {
+            Err(Wrong::new(format!("\"{text}\" is the whole internet")).help("name the networks of your staging"))
+        }
+        network => Ok(network),
+    });
+    let waiting = table.integer("waiting");
+    table.finish();
+    Some(Onboarding { certificate_required: certificate?, staging_networks: networks?, waiting: waiting? })
+}
+
 fn read_events(table: Table<'_>) -> Option<Events> {
     let events = Events {
         queue: table.integer("queue")?,
@@ -155,6 +172,19 @@ fn read_events(table: Table<'_>) -> Option<Events> {
     };
     table.finish();
     Some(events)
+}
+
+fn read_uploads(table: Table<'_>) -> Option<Uploads> {
+    let uploads = Uploads {
+        size: table.size("size")?,
+        timeout: table.time("timeout")?,
+        at_once: table.integer("at_once")?,
+        per_device: table.integer("per_device")?,
+        keep: table.time_or_word("keep")?,
+        total: table.size("total")?,
+    };
+    table.finish();
+    Some(uploads)
 }
 
 fn read_log(table: Table<'_>) -> Option<Log> {

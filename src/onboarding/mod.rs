@@ -1,0 +1,68 @@
+//! How phones become devices without anybody typing their MAC: by the code of an invitation, as the makers' guides tell it for
+//! phones from a shop (`/cisco-init/<code>`), or by approval of those that were first seen in a staging network.
+
+mod brake;
+mod code;
+mod invite;
+mod redeem;
+mod waiting;
+
+use std::sync::Arc;
+
+use ipnet::IpNet;
+
+use crate::config;
+use crate::fleet::{Fleet, FleetError, Refused};
+use crate::records::RecordError;
+use crate::store::StoreError;
+
+pub use code::Code;
+pub use invite::{Invitation, LONGEST, MOST_USES};
+pub use redeem::Phone;
+
+use brake::Brake;
+
+/// Lets phones become devices. Clones share everything.
+#[derive(Debug, Clone)]
+pub struct Onboarding {
+    fleet: Fleet,
+    brake: Arc<Brake>,
+    certificate_required: bool,
+    staging: Arc<[IpNet]>,
+    most_waiting: u64,
+}
+
+/// Why a phone can't be invited or approved.
+#[derive(Debug, thiserror::Error)]
+pub enum OnboardingError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Fleet(#[from] FleetError),
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    #[error("the operating system has no randomness to give: {0}")]
+    Randomness(#[from] getrandom::Error),
+    #[error("{}", invite::told(.0))]
+    Refused(Vec<Refused>),
+    #[error("there are too many invitations; withdraw some")]
+    TooMany,
+    #[error("invitation {id} can't be read: {why}")]
+    Damaged { id: String, why: String },
+}
+
+impl Onboarding {
+    pub fn new(fleet: Fleet, config: &config::Onboarding) -> Self {
+        Self {
+            fleet,
+            brake: Arc::new(Brake::new()),
+            certificate_required: config.certificate_required,
+            staging: config.staging_networks.clone().into(),
+            most_waiting: config.waiting,
+        }
+    }
+
+    pub fn fleet(&self) -> &Fleet {
+        &self.fleet
+    }
+}
