@@ -2,6 +2,7 @@
 
 mod changes;
 mod reach;
+mod schema;
 mod shown;
 
 use serde_json::json;

@@ -7,12 +7,14 @@ mod body;
 mod change;
 mod conditions;
 mod devices;
+mod drift;
 mod event_groups;
 mod events;
 mod files;
 mod groups;
 mod guard;
 mod health;
+mod invitations;
 mod once;
 mod openapi;
 mod page;
@@ -22,6 +24,8 @@ mod reach;
 mod reload;
 mod schema;
 mod settings;
+mod uploads;
+mod waiting;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -34,10 +38,12 @@ use utoipa_axum::routes;
 
 use crate::document::Problems;
 use crate::fleet::{Fleet, Secrecy};
+use crate::onboarding::Onboarding;
 use crate::records::Records;
 use crate::resync::Pipeline;
 use crate::store::Store;
 use crate::tokens::Brake;
+use crate::uploads::Uploads;
 
 pub use guard::Peer;
 pub use openapi::{document, document_text};
@@ -57,6 +63,8 @@ pub struct Parts {
     pub store: Store,
     pub records: Arc<Records>,
     pub fleet: Fleet,
+    pub onboarding: Onboarding,
+    pub uploads: Uploads,
     pub reload: Reload,
     /// The largest body of a request, in bytes.
     pub body_bytes: usize,
@@ -90,8 +98,16 @@ impl Api {
         &self.0.parts.store
     }
 
+    fn uploads(&self) -> &Uploads {
+        &self.0.parts.uploads
+    }
+
     fn fleet(&self) -> &Fleet {
         &self.0.parts.fleet
+    }
+
+    fn onboarding(&self) -> &Onboarding {
+        &self.0.parts.onboarding
     }
 
     fn records(&self) -> &Records {
@@ -141,9 +157,18 @@ fn resources() -> OpenApiRouter<Api> {
         .routes(routes!(devices::get_device, devices::put_device, devices::patch_device, devices::delete_device))
         .routes(routes!(groups::list_groups))
         .routes(routes!(groups::get_group, groups::put_group, groups::patch_group, groups::delete_group))
+        .routes(routes!(invitations::list_invitations, invitations::post_invitation))
+        .routes(routes!(invitations::delete_invitation))
+        .routes(routes!(waiting::list_waiting))
+        .routes(routes!(waiting::delete_waiting))
+        .routes(routes!(waiting::approve_waiting))
         .routes(routes!(settings::get_settings))
         .routes(routes!(files::list_files))
         .routes(routes!(files::get_file))
+        .routes(routes!(drift::get_drift))
+        .routes(routes!(uploads::list_uploads))
+        .routes(routes!(uploads::get_upload, uploads::delete_upload))
+        .routes(routes!(uploads::get_content))
         .routes(routes!(events::list_events))
         .routes(routes!(event_groups::list_event_groups))
         .routes(routes!(audit::list_audit))

@@ -130,11 +130,6 @@ impl Records {
         self.of_mac(generation, mac).await
     }
 
-    /// Looks up one device.
-    pub async fn device(&self, generation: &Generation, mac: MacAddr) -> Lookup {
-        self.of_mac(generation, mac).await
-    }
-
     async fn of_mac(&self, generation: &Generation, mac: MacAddr) -> Lookup {
         // Most of those that nobody knows end here, without a question to the database.
         let Some(revision) = self.revision_of(mac) else { return Lookup::File };

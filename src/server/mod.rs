@@ -168,6 +168,8 @@ impl Server {
                 store: records.store().clone(),
                 records: records.clone(),
                 fleet: fleet.clone(),
+                onboarding: onboarding.clone(),
+                uploads: uploads.clone(),
                 reload: Box::new(move || {
                     let reloader = to_reload.clone();
                     Box::pin(async move { reloader.reload().await })
