@@ -23,6 +23,7 @@ mod examples;
 mod fuzz;
 mod lint;
 mod migrate;
+mod nodes;
 mod onboarding;
 mod packs;
 mod phone_cisco;

@@ -1,6 +1,7 @@
 //! The task that brings events into the database, in batches; what the database can't take it spools, and takes in again
 //! when the database is back, the oldest first.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use tokio::time::Instant;
 use super::Entry;
 use super::queue::BATCH;
 use super::recorder::{Flushed, Shared};
-use crate::store::{Store, StoreError};
+use crate::store::Store;
 
 /// How long the writer waits for a batch to fill.
 const LINGER: Duration = Duration::from_millis(100);
@@ -19,6 +20,9 @@ const LINGER: Duration = Duration::from_millis(100);
 /// The time from a failure to the next try: this, doubled with every failure up to the limit.
 const FIRST_DELAY: Duration = Duration::from_millis(250);
 const LONGEST_DELAY: Duration = Duration::from_secs(30);
+
+/// How long the database may take for a batch. What it has taken without saying so is not taken twice: events have ids.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What the recorder asks of the writer.
 #[derive(Debug)]
@@ -171,7 +175,16 @@ impl Writer {
 
     /// Inserts a batch, and keeps account of how the database does.
     async fn insert(&mut self, batch: &[Entry]) -> bool {
-        match self.store.insert_events(batch).await {
+        let mut inserting = pin!(self.store.insert_events(batch));
+        let inserted = match tokio::time::timeout(PATIENCE, &mut inserting).await {
+            Ok(inserted) => inserted.map_err(|error| error.to_string()),
+            Err(_) => {
+                // Before the connection is given back.
+                self.store.was_silent();
+                Err(format!("no answer within {PATIENCE:?}"))
+            }
+        };
+        match inserted {
             Ok(new) => {
                 self.shared.metrics.stored.inc_by(new);
                 if self.trouble.take().is_some() {
@@ -186,7 +199,7 @@ impl Writer {
         }
     }
 
-    fn fail(&mut self, error: &StoreError) {
+    fn fail(&mut self, error: &str) {
         if self.trouble.is_none() {
             tracing::error!("the database takes no events, and they are spooled until it does: {error}");
         } else {

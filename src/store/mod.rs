@@ -18,6 +18,7 @@ mod postgres;
 mod rows;
 mod schema;
 mod sqlite;
+mod trust;
 mod uploads;
 mod waiting;
 
@@ -43,6 +44,7 @@ pub use keys::{KeyRow, SealedRow, SealedTable};
 pub use outbox::{Delivery, Message};
 pub use postgres::Notifications;
 pub use schema::Step;
+use trust::Trust;
 pub use uploads::UploadFilter;
 pub use waiting::WaitingRow;
 
@@ -63,6 +65,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
 #[derive(Debug, Clone)]
 pub struct Store {
     pool: AnyPool,
+    trust: Trust,
     backend: Backend,
     /// Where to listen for notifications; none: the database has none to give.
     listen: Option<Secret>,
@@ -204,21 +207,38 @@ impl Store {
         }
         connection.close().await.map_err(|error| StoreError::of(&name, error))?;
         let statement_timeout = database.statement_timeout;
+        let trust = Trust::default();
+        let (idle, released) = (trust.clone(), trust.clone());
         let pool = AnyPoolOptions::new()
             .max_connections(database.pool.unwrap_or(backend.connections()))
             .acquire_timeout(database.connect_timeout)
             .after_connect(move |connection, _| Box::pin(backend.prepare(connection, access, statement_timeout)))
+            // As `test_before_acquire`, but for those that are no longer trusted.
+            .test_before_acquire(false)
+            .before_acquire(move |connection, about| {
+                let idle = idle.clone().of_idle(connection, about.age);
+                Box::pin(async move { Ok(idle.await) })
+            })
+            .after_release(move |connection, about| {
+                let released = released.clone().of_released(connection, about.age);
+                Box::pin(async move { Ok(released.await) })
+            })
             .connect_lazy_with(location.options(access, database)?);
         let listen = match &database.url {
             DatabaseUrl::Postgres(url) => Some(url.clone()),
             DatabaseUrl::Sqlite(_) => None,
         };
-        Ok(Self { pool, backend, listen, name })
+        Ok(Self { pool, trust, backend, listen, name })
     }
 
     /// Closes all connections, when what they are doing is done.
     pub async fn close(&self) {
         self.pool.close().await;
+    }
+
+    /// To be told by whoever has waited for an answer in vain: connections of before are used no more.
+    pub fn was_silent(&self) {
+        self.trust.withdraw();
     }
 
     /// What messages call the database: its file, or its name and server. Never with a password.
