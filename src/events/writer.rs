@@ -1,7 +1,6 @@
 //! The task that brings events into the database, in batches; what the database can't take it spools, and takes in again
 //! when the database is back, the oldest first.
 
-use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -175,16 +174,7 @@ impl Writer {
 
     /// Inserts a batch, and keeps account of how the database does.
     async fn insert(&mut self, batch: &[Entry]) -> bool {
-        let mut inserting = pin!(self.store.insert_events(batch));
-        let inserted = match tokio::time::timeout(PATIENCE, &mut inserting).await {
-            Ok(inserted) => inserted.map_err(|error| error.to_string()),
-            Err(_) => {
-                // Before the connection is given back.
-                self.store.was_silent();
-                Err(format!("no answer within {PATIENCE:?}"))
-            }
-        };
-        match inserted {
+        match self.store.in_time(PATIENCE, self.store.insert_events(batch)).await {
             Ok(new) => {
                 self.shared.metrics.stored.inc_by(new);
                 if self.trouble.take().is_some() {

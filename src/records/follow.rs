@@ -1,7 +1,7 @@
 //! Following what is changed: by this server's own API at once, by other servers and commands as soon as the database tells
 //! of it, and in any case by looking at the fleet's revision now and then.
 
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::known::{News, Records};
 use crate::resync::GroupLayer;
-use crate::store::{Notifications, Store, StoreError};
+use crate::store::{Notifications, Store};
 
 /// Between two looks at the fleet's revision. A notification that was lost costs no more than this.
 const PERIOD: Duration = Duration::from_millis(500);
@@ -105,24 +105,9 @@ impl Following {
 
 /// Looks for what has changed; an error says why the database counts as away.
 async fn look(records: &Records) -> Result<Option<News>, String> {
-    let Some(revision) = in_time(records, PATIENCE, records.newer()).await? else { return Ok(None) };
-    in_time(records, LOADING, records.since(revision)).await.map(Some)
-}
-
-async fn in_time<T>(
-    records: &Records,
-    limit: Duration,
-    question: impl Future<Output = Result<T, StoreError>>,
-) -> Result<T, String> {
-    let mut question = pin!(question);
-    match tokio::time::timeout(limit, &mut question).await {
-        Ok(answer) => answer.map_err(|error| error.to_string()),
-        Err(_) => {
-            // Before the connection is given back.
-            records.store().was_silent();
-            Err(format!("no answer within {limit:?}"))
-        }
-    }
+    let store = records.store();
+    let Some(revision) = store.in_time(PATIENCE, records.newer()).await? else { return Ok(None) };
+    store.in_time(LOADING, records.since(revision)).await.map(Some)
 }
 
 /// Notifications, as far as there are any. Beginning to listen takes a connection of its own, which may hang where others

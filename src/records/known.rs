@@ -2,7 +2,6 @@
 //! lately, ready to be served. A record that has changed is fetched anew when its phone asks; no other is touched.
 
 use std::collections::HashMap;
-use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -223,15 +222,9 @@ impl Records {
                 answer => answer,
             }
         };
-        let mut asking = pin!(asking);
-        let error = match tokio::time::timeout(PATIENCE, &mut asking).await {
-            Ok(Ok(answer)) => return Some(answer),
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => {
-                // Before the connection is given back.
-                self.store.was_silent();
-                format!("no answer within {PATIENCE:?}")
-            }
+        let error = match self.store.in_time(PATIENCE, asking).await {
+            Ok(answer) => return Some(answer),
+            Err(error) => error,
         };
         if !self.away.swap(true, Ordering::Relaxed) {
             tracing::error!("the database does not answer; what is known here goes on being served: {error}");

@@ -22,6 +22,7 @@ mod trust;
 mod uploads;
 mod waiting;
 
+use std::pin::pin;
 use std::time::Duration;
 
 use sqlx::any::{AnyArguments, AnyConnectOptions, AnyPoolOptions, AnyRow};
@@ -236,9 +237,21 @@ impl Store {
         self.pool.close().await;
     }
 
-    /// To be told by whoever has waited for an answer in vain: connections of before are used no more.
-    pub fn was_silent(&self) {
-        self.trust.withdraw();
+    /// Waits for an answer so long; an error says why there was none. After a silence, connections of before are used no more.
+    pub async fn in_time<T>(
+        &self,
+        limit: Duration,
+        question: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, String> {
+        let mut question = pin!(question);
+        match tokio::time::timeout(limit, &mut question).await {
+            Ok(answer) => answer.map_err(|error| error.to_string()),
+            Err(_) => {
+                // Before the question is dropped, and its connection given back.
+                self.trust.withdraw();
+                Err(format!("no answer within {limit:?}"))
+            }
+        }
     }
 
     /// What messages call the database: its file, or its name and server. Never with a password.
