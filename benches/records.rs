@@ -120,7 +120,7 @@ impl Bench {
         let mut taken = Vec::with_capacity(macs.len());
         for mac in macs {
             let started = Instant::now();
-            let lookup = records.device(&self.generation, *mac).await;
+            let lookup = records.lookup(&self.generation, *mac).await;
             taken.push(started.elapsed());
             assert!(matches!(lookup, Lookup::Record(_)), "{lookup:?}");
         }

@@ -1,6 +1,7 @@
 //! The admin API: who may ask, what is answered, and what is refused in which words.
 
 mod changes;
+mod onboarding;
 mod reach;
 mod schema;
 mod shown;

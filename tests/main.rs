@@ -26,6 +26,7 @@ mod fleet;
 mod fuzz;
 mod lint;
 mod migrate;
+mod nodes;
 mod onboarding;
 mod packs;
 mod phone_cisco;

@@ -6,7 +6,7 @@ use utoipa::IntoParams;
 
 use super::problem::{Kind, Mistake};
 use super::{Api, Problem};
-use crate::fleet::{Actor, Edit, Entry, Expect, FleetError, Liberties, Secrecy, Why};
+use crate::fleet::{Actor, Edit, Entry, Expect, FleetError, Liberties, Refused, Secrecy, Why};
 use crate::model::MacAddr;
 use crate::store::WriteError;
 use crate::tokens::Caller;
@@ -63,28 +63,38 @@ impl Api {
     pub async fn change(&self, caller: &Caller, edit: Edit) -> Result<(), Problem> {
         let plan = self.fleet().plan(vec![edit], Liberties::default()).await?;
         if !plan.refused.is_empty() {
-            let why = plan.refused.first().map_or(Why::Wrong, |refused| refused.why);
-            let kind = match why {
-                Why::Wrong => Kind::Invalid,
-                Why::Missing => Kind::NotFound,
-                Why::Stale => Kind::Stale,
-                Why::Taken => Kind::Conflict,
-            };
-            let bound = caller.token.group.is_some();
-            let mistakes = plan.refused.into_iter().map(|refused| {
-                let problem = refused.problem;
-                if bound && refused.why == Why::Taken && problem.key.as_deref() == Some("serial") {
-                    // Whose it is may be none of the caller's business.
-                    return Mistake::of_key("serial", "is the serial number of another device");
-                }
-                Mistake { pointer: None, key: problem.key, message: problem.message, help: problem.help }
-            });
-            return Err(Problem::of(kind, mistakes.collect()));
+            return Err(refusal(caller, plan.refused));
         }
-        let actor = Actor { name: format!("token:{}", caller.token.name), peer: Some(caller.peer) };
-        self.fleet().apply(plan, &actor).await?;
+        self.fleet().apply(plan, &caller.actor()).await?;
         Ok(())
     }
+}
+
+impl Caller {
+    /// Who makes a change, for the audit.
+    pub fn actor(&self) -> Actor {
+        Actor { name: format!("token:{}", self.token.name), peer: Some(self.peer) }
+    }
+}
+
+/// What a caller is told of changes that can't be made.
+pub fn refusal(caller: &Caller, refused: Vec<Refused>) -> Problem {
+    let kind = match refused.first().map_or(Why::Wrong, |refused| refused.why) {
+        Why::Wrong => Kind::Invalid,
+        Why::Missing => Kind::NotFound,
+        Why::Stale => Kind::Stale,
+        Why::Taken => Kind::Conflict,
+    };
+    let bound = caller.token.group.is_some();
+    let mistakes = refused.into_iter().map(|refused| {
+        let problem = refused.problem;
+        if bound && refused.why == Why::Taken && problem.key.as_deref() == Some("serial") {
+            // Whose it is may be none of the caller's business.
+            return Mistake::of_key("serial", "is the serial number of another device");
+        }
+        Mistake { pointer: None, key: problem.key, message: problem.message, help: problem.help }
+    });
+    Problem::of(kind, mistakes.collect())
 }
 
 /// What the operator has to see to goes to the log; the client is told what it can do.

@@ -14,6 +14,7 @@ mod files;
 mod groups;
 mod guard;
 mod health;
+mod invitations;
 mod once;
 mod openapi;
 mod page;
@@ -24,6 +25,7 @@ mod reload;
 mod schema;
 mod settings;
 mod uploads;
+mod waiting;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -36,6 +38,7 @@ use utoipa_axum::routes;
 
 use crate::document::Problems;
 use crate::fleet::{Fleet, Secrecy};
+use crate::onboarding::Onboarding;
 use crate::records::Records;
 use crate::resync::Pipeline;
 use crate::store::Store;
@@ -60,6 +63,7 @@ pub struct Parts {
     pub store: Store,
     pub records: Arc<Records>,
     pub fleet: Fleet,
+    pub onboarding: Onboarding,
     pub uploads: Uploads,
     pub reload: Reload,
     /// The largest body of a request, in bytes.
@@ -100,6 +104,10 @@ impl Api {
 
     fn fleet(&self) -> &Fleet {
         &self.0.parts.fleet
+    }
+
+    fn onboarding(&self) -> &Onboarding {
+        &self.0.parts.onboarding
     }
 
     fn records(&self) -> &Records {
@@ -149,6 +157,11 @@ fn resources() -> OpenApiRouter<Api> {
         .routes(routes!(devices::get_device, devices::put_device, devices::patch_device, devices::delete_device))
         .routes(routes!(groups::list_groups))
         .routes(routes!(groups::get_group, groups::put_group, groups::patch_group, groups::delete_group))
+        .routes(routes!(invitations::list_invitations, invitations::post_invitation))
+        .routes(routes!(invitations::delete_invitation))
+        .routes(routes!(waiting::list_waiting))
+        .routes(routes!(waiting::delete_waiting))
+        .routes(routes!(waiting::approve_waiting))
         .routes(routes!(settings::get_settings))
         .routes(routes!(files::list_files))
         .routes(routes!(files::get_file))

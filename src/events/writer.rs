@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::Entry;
 use super::queue::BATCH;
 use super::recorder::{Flushed, Shared};
-use crate::store::{Store, StoreError};
+use crate::store::Store;
 
 /// How long the writer waits for a batch to fill.
 const LINGER: Duration = Duration::from_millis(100);
@@ -19,6 +19,9 @@ const LINGER: Duration = Duration::from_millis(100);
 /// The time from a failure to the next try: this, doubled with every failure up to the limit.
 const FIRST_DELAY: Duration = Duration::from_millis(250);
 const LONGEST_DELAY: Duration = Duration::from_secs(30);
+
+/// How long the database may take for a batch. What it has taken without saying so is not taken twice: events have ids.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What the recorder asks of the writer.
 #[derive(Debug)]
@@ -171,7 +174,7 @@ impl Writer {
 
     /// Inserts a batch, and keeps account of how the database does.
     async fn insert(&mut self, batch: &[Entry]) -> bool {
-        match self.store.insert_events(batch).await {
+        match self.store.in_time(PATIENCE, self.store.insert_events(batch)).await {
             Ok(new) => {
                 self.shared.metrics.stored.inc_by(new);
                 if self.trouble.take().is_some() {
@@ -186,7 +189,7 @@ impl Writer {
         }
     }
 
-    fn fail(&mut self, error: &StoreError) {
+    fn fail(&mut self, error: &str) {
         if self.trouble.is_none() {
             tracing::error!("the database takes no events, and they are spooled until it does: {error}");
         } else {

@@ -147,6 +147,11 @@ enum Column {
     Setting(Key, Vec<String>),
 }
 
+/// A column's name in full.
+fn long(title: &str) -> &str {
+    SHORT.iter().find(|(short, _)| *short == title).map_or(title, |(_, dotted)| dotted)
+}
+
 fn column(title: &str) -> Result<Column, Option<String>> {
     let title = title.trim();
     if title == "mac" {
@@ -155,7 +160,7 @@ fn column(title: &str) -> Result<Column, Option<String>> {
     if let Some(head) = HEAD.iter().find(|head| **head == title) {
         return Ok(Column::Text(head));
     }
-    let dotted = SHORT.iter().find(|(short, _)| *short == title).map_or(title, |(_, dotted)| dotted);
+    let dotted = long(title);
     match Key::parse(dotted) {
         Some(key @ (Key::Param(_) | Key::ParamAccess(_))) => {
             let (first, rest) = dotted.split_once('.').unwrap_or((dotted, ""));
@@ -170,11 +175,12 @@ fn column(title: &str) -> Result<Column, Option<String>> {
 }
 
 fn read_csv(name: &str, text: &str) -> Result<Reading, Problems> {
-    let mut reader =
-        csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text.trim_start_matches('\u{feff}').as_bytes());
-    let broken = |error: csv::Error| {
+    let text = text.trim_start_matches('\u{feff}');
+    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text.as_bytes());
+    let mut lines = Lines { text: text.as_bytes(), at: 0, line: 1 };
+    let broken = |error: csv::Error, lines: &mut Lines<'_>| {
         let mut problem = problem(name, format!("not valid CSV: {}", csv_message(&error)));
-        problem.line = error.position().and_then(|position| u32::try_from(position.line()).ok());
+        problem.line = error.position().map(|position| lines.line_of(position));
         problem
     };
     let mut problems = Problems::default();
@@ -185,12 +191,16 @@ fn read_csv(name: &str, text: &str) -> Result<Reading, Problems> {
         return Err(problem.line(line).into());
     }
     let mut columns = Vec::new();
-    let headers = reader.headers().map_err(broken)?.clone();
+    let headers = reader.headers().map_err(|error| broken(error, &mut lines))?.clone();
     for (index, title) in headers.iter().enumerate() {
-        let first = headers.iter().position(|other| other == title);
+        let first = headers.iter().take(index).find(|other| long(other) == long(title));
         match column(title) {
-            _ if first != Some(index) => {
+            _ if first == Some(title) => {
                 problems.push(problem(name, format!("the column \"{title}\" is there twice")).line(1));
+            }
+            _ if first.is_some() => {
+                let message = format!("\"{title}\" is the same column as \"{}\"", first.unwrap_or_default());
+                problems.push(problem(name, message).line(1));
             }
             Ok(column) => columns.push(column),
             Err(near) => {
@@ -217,11 +227,11 @@ fn read_csv(name: &str, text: &str) -> Result<Reading, Problems> {
         let record = match record {
             Ok(record) => record,
             Err(error) => {
-                problems.push(broken(error));
+                problems.push(broken(error, &mut lines));
                 continue;
             }
         };
-        let line = record.position().and_then(|position| u32::try_from(position.line()).ok()).unwrap_or_default();
+        let line = record.position().map_or(1, |position| lines.line_of(position));
         match row(&columns, record.iter()) {
             Ok((mac, patch)) => edits.push(Edit {
                 row: Some(format!("{name}:{line}")),
@@ -233,6 +243,27 @@ fn read_csv(name: &str, text: &str) -> Result<Reading, Problems> {
         }
     }
     Ok(Reading { edits, problems })
+}
+
+/// Counts lines along with a reader, whose own count takes the end of a line for a part of the next.
+struct Lines<'t> {
+    text: &'t [u8],
+    at: usize,
+    line: u32,
+}
+
+impl Lines<'_> {
+    /// The line that a record begins in; records come in their order.
+    fn line_of(&mut self, position: &csv::Position) -> u32 {
+        let start = usize::try_from(position.byte()).unwrap_or(usize::MAX).min(self.text.len());
+        let rest = self.text.get(start..).unwrap_or_default();
+        let ends = rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+        let passed = self.text.get(self.at..start + ends).unwrap_or_default();
+        let count = passed.iter().filter(|byte| **byte == b'\n').count();
+        self.line = self.line.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
+        self.at = self.at.max(start + ends);
+        self.line
+    }
 }
 
 /// The line of a quote that opens a cell and isn't closed.

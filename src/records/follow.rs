@@ -1,20 +1,24 @@
 //! Following what is changed: by this server's own API at once, by other servers and commands as soon as the database tells
 //! of it, and in any case by looking at the fleet's revision now and then.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::known::Records;
+use super::known::{News, Records};
 use crate::resync::GroupLayer;
-use crate::store::Notifications;
+use crate::store::{Notifications, Store};
 
 /// Between two looks at the fleet's revision. A notification that was lost costs no more than this.
 const PERIOD: Duration = Duration::from_millis(500);
 
 /// How long a look may take before the database counts as away.
 const PATIENCE: Duration = Duration::from_secs(3);
+
+/// How long fetching what is new may take: after a long time away, or a backup that was restored, that is all there is.
+const LOADING: Duration = Duration::from_secs(60);
 
 /// Asks the one that follows to look at once.
 #[derive(Debug, Clone)]
@@ -41,39 +45,39 @@ impl Follower {
 }
 
 impl Following {
-    /// Follows until it is dropped. `set_groups` puts groups in force.
+    /// Follows until it is dropped. `set_groups` puts groups in force; `came_back` is called when the database answers after
+    /// it did not.
     pub async fn run<F: Future<Output = ()>>(
         mut self,
         records: Arc<Records>,
         set_groups: impl Fn(Vec<GroupLayer>) -> F,
+        came_back: impl Fn(),
     ) {
-        let mut notifications: Option<Notifications> = None;
+        let mut listening = Listening::Not;
         let mut waiting: Vec<oneshot::Sender<()>> = Vec::new();
         loop {
-            if notifications.is_none() && !records.is_away() {
-                // Without them there is the period.
-                let listening = tokio::time::timeout(PATIENCE, records.store().notifications()).await;
-                notifications = listening.ok().and_then(Result::ok).flatten();
-            }
             let was_away = records.is_away();
-            match tokio::time::timeout(PATIENCE, records.take_in()).await {
-                Ok(Ok(taken)) => {
-                    if let Some(groups) = taken.groups {
-                        set_groups(groups).await;
+            match look(&records).await {
+                Ok(news) => {
+                    if let Some(mut news) = news {
+                        if let Some(groups) = news.groups.take() {
+                            set_groups(groups).await;
+                        }
+                        records.take_in(news);
                     }
                     records.set_away(false);
                     if was_away {
                         tracing::info!("the database answers again");
+                        came_back();
                     }
+                    // Without notifications there is the period. What is told between this look and the first of them is
+                    // found by the look that follows it.
+                    listening.begin(records.store());
                 }
-                failed => {
+                Err(why) => {
                     records.set_away(true);
-                    notifications = None;
+                    listening = Listening::Not;
                     if !was_away {
-                        let why = failed.map_or_else(
-                            |_| format!("no answer within {PATIENCE:?}"),
-                            |result| result.err().map(|error| error.to_string()).unwrap_or_default(),
-                        );
                         tracing::error!("the database does not answer; what is known here goes on being served: {why}");
                     }
                 }
@@ -88,7 +92,7 @@ impl Following {
                     // Nobody can ask any more; the period goes on.
                     None => tokio::time::sleep(PERIOD).await,
                 },
-                heard = changed(notifications.as_mut()) => if !heard { notifications = None },
+                () = listening.heard() => {}
                 () = records.doubt.notified() => {}
                 () = tokio::time::sleep(PERIOD) => {}
             }
@@ -99,10 +103,52 @@ impl Following {
     }
 }
 
-/// Waits for a notification; for ever where none can come. False when none can come any more.
-async fn changed(notifications: Option<&mut Notifications>) -> bool {
-    match notifications {
-        Some(notifications) => notifications.changed().await,
-        None => std::future::pending().await,
+/// Looks for what has changed; an error says why the database counts as away.
+async fn look(records: &Records) -> Result<Option<News>, String> {
+    let store = records.store();
+    let Some(revision) = store.in_time(PATIENCE, records.newer()).await? else { return Ok(None) };
+    store.in_time(LOADING, records.since(revision)).await.map(Some)
+}
+
+/// Notifications, as far as there are any. Beginning to listen takes a connection of its own, which may hang where others
+/// don't; nothing else waits for it.
+enum Listening {
+    Not,
+    Beginning(Pin<Box<dyn Future<Output = Option<Notifications>> + Send>>),
+    To(Box<Notifications>),
+}
+
+impl Listening {
+    fn begin(&mut self, store: &Store) {
+        if matches!(self, Self::Not) {
+            let store = store.clone();
+            *self = Self::Beginning(Box::pin(async move {
+                match tokio::time::timeout(LOADING, store.notifications()).await {
+                    Ok(Ok(Some(notifications))) => return Some(notifications),
+                    // A database that has none to give.
+                    Ok(Ok(None)) => std::future::pending().await,
+                    Ok(Err(error)) => tracing::debug!("changes are not told at once, but found: {error}"),
+                    Err(_) => tracing::debug!("changes are not told at once, but found: no answer within {LOADING:?}"),
+                }
+                // Not at every look again.
+                tokio::time::sleep(LOADING).await;
+                None
+            }));
+        }
+    }
+
+    /// Waits for a notification, or for what makes another look worth its while; for ever where nothing can come.
+    async fn heard(&mut self) {
+        match self {
+            Self::Not => std::future::pending().await,
+            Self::Beginning(beginning) => {
+                *self = beginning.await.map_or(Self::Not, |notifications| Self::To(Box::new(notifications)));
+            }
+            Self::To(notifications) => {
+                if !notifications.changed().await {
+                    *self = Self::Not;
+                }
+            }
+        }
     }
 }

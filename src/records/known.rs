@@ -63,15 +63,26 @@ impl Weighter<MacAddr, Arc<Known>> for Size {
     }
 }
 
-/// What was taken in.
+/// What has changed, and is not in force yet.
 #[derive(Debug)]
-pub struct Taken {
-    /// All groups that are set at run time, if one of them has changed.
+pub struct News {
+    /// All groups that are set at run time, if one of them has changed. They are to be in force before the rest is: a device
+    /// may be in one that came with it.
     pub groups: Option<Vec<GroupLayer>>,
+    revision: i64,
+    devices: Devices,
+}
+
+/// The revisions of records.
+#[derive(Debug)]
+enum Devices {
+    All(HashMap<MacAddr, i64>),
+    /// Of these; none: it went.
+    Some(Vec<(MacAddr, Option<i64>)>),
 }
 
 impl Records {
-    /// Knows nothing yet: see [`Self::take_in`].
+    /// Knows nothing yet: see [`Self::news`].
     pub fn new(store: Store, vault: Vault, cache_bytes: u64) -> Self {
         let items = usize::try_from(cache_bytes / USUAL_BYTES).unwrap_or(usize::MAX).max(16);
         Self {
@@ -130,18 +141,13 @@ impl Records {
         self.of_mac(generation, mac).await
     }
 
-    /// Looks up one device.
-    pub async fn device(&self, generation: &Generation, mac: MacAddr) -> Lookup {
-        self.of_mac(generation, mac).await
-    }
-
     async fn of_mac(&self, generation: &Generation, mac: MacAddr) -> Lookup {
         // Most of those that nobody knows end here, without a question to the database.
         let Some(revision) = self.revision_of(mac) else { return Lookup::File };
         if let Some(known) = self.cache.get(&mac).filter(|known| known.row.revision >= revision) {
             return self.made(generation, &known);
         }
-        match self.ask(self.store.device(mac)).await {
+        match self.ask(|| self.store.device(mac)).await {
             Some(Some(row)) => {
                 let made = ArcSwap::from_pointee((0, Lookup::Nothing));
                 let known = Arc::new(Known { row, made });
@@ -167,7 +173,7 @@ impl Records {
         let file = generation.profiles.device_by_serial(serial).map(|device| device.mac);
         let of_record = match self.count() {
             0 => None,
-            _ => match self.ask(self.store.serials(std::slice::from_ref(serial))).await {
+            _ => match self.ask(|| self.store.serials(std::slice::from_ref(serial))).await {
                 Some(found) => found.first().map(|(_, mac)| *mac),
                 // A device of a file that no record is laid over is known without the database.
                 None if file.is_some_and(|mac| self.revision_of(mac).is_none()) => None,
@@ -204,15 +210,21 @@ impl Records {
         lookup
     }
 
-    /// Asks the database, unless it is known not to answer; none where it doesn't in time.
-    async fn ask<T>(&self, question: impl Future<Output = Result<T, StoreError>>) -> Option<T> {
+    /// Asks the database, unless it is known not to answer; none where it doesn't in time. Whoever restarts a database ends
+    /// its connections in the middle of what they do: what broke off is asked once more.
+    async fn ask<T, F: Future<Output = Result<T, StoreError>>>(&self, question: impl Fn() -> F) -> Option<T> {
         if self.is_away() {
             return None;
         }
-        let error = match tokio::time::timeout(PATIENCE, question).await {
-            Ok(Ok(answer)) => return Some(answer),
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => format!("no answer within {PATIENCE:?}"),
+        let asking = async {
+            match question().await {
+                Err(error) if error.is_broken_off() => question().await,
+                answer => answer,
+            }
+        };
+        let error = match self.store.in_time(PATIENCE, asking).await {
+            Ok(answer) => return Some(answer),
+            Err(error) => error,
         };
         if !self.away.swap(true, Ordering::Relaxed) {
             tracing::error!("the database does not answer; what is known here goes on being served: {error}");
@@ -221,25 +233,31 @@ impl Records {
         None
     }
 
-    /// Takes in what has changed since the last time; at first everything.
+    /// Looks for what has changed since the last time; at first everything is news. None: nothing has.
     ///
     /// # Errors
-    /// When the database does not answer; then all stays as it was.
-    pub async fn take_in(&self) -> Result<Taken, StoreError> {
-        let seen = self.revision.load(Ordering::Relaxed);
-        let now = self.store.fleet_revision().await?;
-        if now == seen {
-            return Ok(Taken { groups: None });
+    /// When the database does not answer.
+    pub async fn news(&self) -> Result<Option<News>, StoreError> {
+        match self.newer().await? {
+            Some(revision) => self.since(revision).await.map(Some),
+            None => Ok(None),
         }
+    }
+
+    /// The fleet's revision, if it is another than the one that is known here.
+    pub(super) async fn newer(&self) -> Result<Option<i64>, StoreError> {
+        let now = self.store.fleet_revision().await?;
+        Ok((now != self.revision.load(Ordering::Relaxed)).then_some(now))
+    }
+
+    /// What has changed up to a revision, or later.
+    pub(super) async fn since(&self, now: i64) -> Result<News, StoreError> {
+        let seen = self.revision.load(Ordering::Relaxed);
         let changes = if seen < 0 { None } else { self.store.changes_since(seen).await? };
         let Some(changes) = changes else {
             let index = self.store.device_revisions().await?.into_iter().collect();
             let groups = self.groups().await?;
-            *self.index.write().unwrap_or_else(PoisonError::into_inner) = index;
-            self.cache.clear();
-            self.serials.clear();
-            self.revision.store(now, Ordering::Relaxed);
-            return Ok(Taken { groups: Some(groups) });
+            return Ok(News { groups: Some(groups), revision: now, devices: Devices::All(index) });
         };
         let mut macs: Vec<MacAddr> = Vec::new();
         for change in changes.iter().filter(|change| change.kind == ChangeKind::Device) {
@@ -248,21 +266,35 @@ impl Records {
         let groups = changes.iter().any(|change| change.kind == ChangeKind::Group);
         let groups = if groups { Some(self.groups().await?) } else { None };
         let revisions = self.store.revisions_of(&macs).await?;
-        {
-            let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
-            for mac in &macs {
-                match revisions.get(mac) {
-                    Some(revision) => index.insert(*mac, *revision),
-                    None => index.remove(mac),
-                };
+        let devices = macs.into_iter().map(|mac| (mac, revisions.get(&mac).copied())).collect();
+        let revision = changes.iter().map(|change| change.revision).max().unwrap_or(now).max(now);
+        Ok(News { groups, revision, devices: Devices::Some(devices) })
+    }
+
+    /// Puts what has changed in force, but for the groups.
+    pub fn take_in(&self, news: News) {
+        let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
+        match news.devices {
+            Devices::All(all) => {
+                *index = all;
+                drop(index);
+                self.cache.clear();
+                self.serials.clear();
+            }
+            Devices::Some(some) => {
+                for (mac, revision) in &some {
+                    match revision {
+                        Some(revision) => index.insert(*mac, *revision),
+                        None => index.remove(mac),
+                    };
+                }
+                drop(index);
+                for (mac, _) in &some {
+                    self.cache.remove(mac);
+                }
             }
         }
-        for mac in &macs {
-            self.cache.remove(mac);
-        }
-        let now = changes.iter().map(|change| change.revision).max().unwrap_or(now).max(now);
-        self.revision.store(now, Ordering::Relaxed);
-        Ok(Taken { groups })
+        self.revision.store(news.revision, Ordering::Relaxed);
     }
 
     /// All groups that are set at run time. One that can't be read is there all the same: whoever is in it must not be

@@ -13,7 +13,7 @@ mod tree;
 
 pub use follow::{Follower, Following};
 pub use group::GroupRecord;
-pub use known::{Records, Taken};
+pub use known::{News, Records};
 pub use record::{Record, RecordError, Stored};
 pub use resolve::{device_of, group_of};
 pub use seal::{open as open_tree, seal as seal_tree};

@@ -12,11 +12,13 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
 use tokio::sync::watch as tokio_watch;
 use tokio::task::JoinSet;
 
 use crate::api::{self, Api};
-use crate::config::{Config, Limits};
+use crate::config::{Config, DatabaseUrl, Limits};
 use crate::document::{Problem, Problems};
 use crate::events::{Flushed, Metrics, Recorder, RecorderError};
 use crate::fleet::{Fleet, FleetError};
@@ -108,14 +110,14 @@ impl Server {
             tracing::warn!("{warning}");
         }
         make_folder(&config.data_dir)?;
-        let etag_key = etag_key(&config.data_dir)?;
+        let etag_key = etag_key(&config)?;
         let store = Store::open(&config.database).await?;
         let vault::Unlocked { vault, made } = vault::unlock(&config, &store).await?;
         if let Some(made) = made {
             tracing::warn!("made the master key {}: keep a copy of it apart from the database", made.display());
         }
         let records = Arc::new(Records::new(store.clone(), vault, config.cache.records));
-        let taken = records.take_in().await?;
+        let news = records.news().await?;
         let metrics = Arc::new(Metrics::new());
         let uploads = Uploads::start(store.clone(), &config.uploads, &config.data_dir).await?;
         let recorder = Recorder::start(store, &config.events, &config.data_dir, metrics.clone())?;
@@ -127,7 +129,10 @@ impl Server {
             acceptors.iter().flatten().cloned().collect(),
             metrics.clone(),
         );
-        reloader.set_groups(taken.groups.unwrap_or_default()).await;
+        if let Some(mut news) = news {
+            reloader.set_groups(news.groups.take().unwrap_or_default()).await;
+            records.take_in(news);
+        }
         reloader.announce();
         let (follower, following) = Follower::new();
         let fleet = Fleet::of_server(config.clone(), &records, pipeline.clone(), follower.clone())?;
@@ -168,6 +173,7 @@ impl Server {
                 store: records.store().clone(),
                 records: records.clone(),
                 fleet: fleet.clone(),
+                onboarding: onboarding.clone(),
                 uploads: uploads.clone(),
                 reload: Box::new(move || {
                     let reloader = to_reload.clone();
@@ -195,9 +201,14 @@ impl Server {
         };
         webhooks::start(&config.webhooks, parts, &recorder, &stopping, &mut listeners)?;
         let mut stopping_to_follow = stopping.clone();
-        let groups = reloader.clone();
+        let (groups, to_flush) = (reloader.clone(), recorder.clone());
         listeners.spawn(async move {
-            let follow = following.run(records, |layers| groups.set_groups(layers));
+            let came_back = || {
+                // What waits on disk need not wait for the writer's next try.
+                let recorder = to_flush.clone();
+                tokio::spawn(async move { recorder.flush().await });
+            };
+            let follow = following.run(records, |layers| groups.set_groups(layers), came_back);
             tokio::select! {
                 () = follow => {}
                 // An error means that the server is gone: a reason to stop as well.
@@ -290,8 +301,22 @@ fn make_folder(folder: &Path) -> Result<(), StartError> {
 
 const ETAG_KEY_BYTES: usize = 32;
 
-/// The key of the ETags: made at the first start and kept, so that a restart doesn't make every phone fetch anew.
-fn etag_key(data_dir: &Path) -> Result<Secret, StartError> {
+/// What the master key is told to make the key of the ETags.
+const ETAG_LABEL: &[u8] = b"resyncd etag key v1";
+
+/// The key of the ETags. Servers that share a database and its master key have the same, made of that, so that a phone which
+/// comes to another one doesn't fetch anew. Otherwise it is made at the first start and kept.
+fn etag_key(config: &Config) -> Result<Secret, StartError> {
+    if let (DatabaseUrl::Postgres(_), Ok(Some(master))) = (&config.database.url, &config.secrets.master_key)
+        && let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(master.expose())
+    {
+        mac.update(ETAG_LABEL);
+        return Ok(Secret::new(mac.finalize().into_bytes().as_slice()));
+    }
+    kept_etag_key(&config.data_dir)
+}
+
+fn kept_etag_key(data_dir: &Path) -> Result<Secret, StartError> {
     let path = data_dir.join("etag.key");
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
         Ok(mut file) => {

@@ -17,8 +17,10 @@ pub struct Reloader {
     pipeline: Arc<Pipeline>,
     acceptors: Arc<[Arc<Acceptor>]>,
     metrics: Arc<Metrics>,
-    /// The groups that are set at run time. Held while a generation is being loaded, so that two reloads come one after the
-    /// other, and groups in between.
+    /// Held while a generation is being loaded: two reloads come one after the other.
+    loading: Arc<Mutex<()>>,
+    /// The groups that are set at run time. Held while a generation is put in force, and no longer: groups are set while
+    /// another is being loaded.
     groups: Arc<Mutex<Vec<GroupLayer>>>,
 }
 
@@ -29,7 +31,7 @@ impl Reloader {
         acceptors: Vec<Arc<Acceptor>>,
         metrics: Arc<Metrics>,
     ) -> Self {
-        Self { config, pipeline, acceptors: acceptors.into(), metrics, groups: Arc::default() }
+        Self { config, pipeline, acceptors: acceptors.into(), metrics, loading: Arc::default(), groups: Arc::default() }
     }
 
     pub fn pipeline(&self) -> &Arc<Pipeline> {
@@ -39,7 +41,7 @@ impl Reloader {
     /// Loads packs, settings and certificates anew. Returns the new generation's number, or all that is wrong; then
     /// everything stays as it was. Listeners, limits and paths are those of the start: they take a restart.
     pub async fn reload(&self) -> Result<u64, Problems> {
-        let groups = self.groups.lock().await;
+        let _loading = self.loading.lock().await;
         let number = self.pipeline.generation().number + 1;
         let this = self.clone();
         // Reading a hundred thousand files takes seconds, and resyncs must not wait for it.
@@ -61,8 +63,10 @@ impl Reloader {
         };
         match result {
             Ok(generation) => {
+                let groups = self.groups.lock().await;
                 let profiles = generation.profiles.with_groups(&groups);
                 self.pipeline.swap(generation.with_profiles(profiles));
+                drop(groups);
                 self.announce();
                 Ok(number)
             }

@@ -93,6 +93,13 @@ impl Store {
         Ok(found.into_iter().next())
     }
 
+    /// An invitation by its id.
+    pub async fn code_of_id(&self, id: &str) -> Result<Option<CodeRow>, StoreError> {
+        let sql = format!("SELECT {COLUMNS} FROM codes WHERE id = $1");
+        let found = self.fetch(sqlx::query(AssertSqlSafe(sql)).bind(id), code).await?;
+        Ok(found.into_iter().next())
+    }
+
     /// All invitations, the newest first, `limit` at most, older than the one given.
     pub async fn codes(&self, before: Option<&str>, limit: u32) -> Result<Vec<CodeRow>, StoreError> {
         // Ids order by time.

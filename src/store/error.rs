@@ -79,6 +79,19 @@ const FULL: u32 = 13;
 const NOT_A_DATABASE: u32 = 26;
 
 impl StoreError {
+    /// Whether it is the connection that broke, or was ended by who runs the server; another may do.
+    pub fn is_broken_off(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } => true,
+            // admin_shutdown, crash_shutdown: PostgreSQL's appendix A.
+            Self::Query { error, .. } => {
+                let code = error.as_database_error().and_then(|error| error.code());
+                matches!(code.as_deref(), Some("57P01" | "57P02"))
+            }
+            _ => false,
+        }
+    }
+
     pub(super) fn of(name: &str, error: sqlx::Error) -> Self {
         let name = name.to_owned();
         let error = match error {

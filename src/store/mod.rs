@@ -21,9 +21,11 @@ mod restore;
 mod rows;
 mod schema;
 mod sqlite;
+mod trust;
 mod uploads;
 mod waiting;
 
+use std::pin::pin;
 use std::time::Duration;
 
 use sqlx::any::{AnyArguments, AnyConnectOptions, AnyPoolOptions, AnyRow};
@@ -47,6 +49,7 @@ pub use keys::{KeyRow, SealedRow, SealedTable};
 pub use outbox::{Delivery, Message, Position};
 pub use postgres::Notifications;
 pub use schema::Step;
+use trust::Trust;
 pub use uploads::UploadFilter;
 pub use waiting::WaitingRow;
 
@@ -67,6 +70,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
 #[derive(Debug, Clone)]
 pub struct Store {
     pool: AnyPool,
+    trust: Trust,
     backend: Backend,
     /// Where to listen for notifications; none: the database has none to give.
     listen: Option<Secret>,
@@ -208,21 +212,50 @@ impl Store {
         }
         connection.close().await.map_err(|error| StoreError::of(&name, error))?;
         let statement_timeout = database.statement_timeout;
+        let trust = Trust::default();
+        let (idle, released) = (trust.clone(), trust.clone());
         let pool = AnyPoolOptions::new()
             .max_connections(database.pool.unwrap_or(backend.connections()))
             .acquire_timeout(database.connect_timeout)
             .after_connect(move |connection, _| Box::pin(backend.prepare(connection, access, statement_timeout)))
+            // As `test_before_acquire`, but for those that are no longer trusted.
+            .test_before_acquire(false)
+            .before_acquire(move |connection, about| {
+                let idle = idle.clone().of_idle(connection, about.age);
+                Box::pin(async move { Ok(idle.await) })
+            })
+            .after_release(move |connection, about| {
+                let released = released.clone().of_released(connection, about.age);
+                Box::pin(async move { Ok(released.await) })
+            })
             .connect_lazy_with(location.options(access, database)?);
         let listen = match &database.url {
             DatabaseUrl::Postgres(url) => Some(url.clone()),
             DatabaseUrl::Sqlite(_) => None,
         };
-        Ok(Self { pool, backend, listen, name })
+        Ok(Self { pool, trust, backend, listen, name })
     }
 
     /// Closes all connections, when what they are doing is done.
     pub async fn close(&self) {
         self.pool.close().await;
+    }
+
+    /// Waits for an answer so long; an error says why there was none. After a silence, connections of before are used no more.
+    pub async fn in_time<T>(
+        &self,
+        limit: Duration,
+        question: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, String> {
+        let mut question = pin!(question);
+        match tokio::time::timeout(limit, &mut question).await {
+            Ok(answer) => answer.map_err(|error| error.to_string()),
+            Err(_) => {
+                // Before the question is dropped, and its connection given back.
+                self.trust.withdraw();
+                Err(format!("no answer within {limit:?}"))
+            }
+        }
     }
 
     /// What messages call the database: its file, or its name and server. Never with a password.

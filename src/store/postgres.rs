@@ -153,13 +153,18 @@ impl Notifications {
         let failed = |error| StoreError::of(name, error);
         let url = url.expose_text().unwrap_or_default();
         let mut listener = PgListener::connect(url).await.map_err(failed)?;
+        // Who finds it lost begins anew, and looks first what was missed.
+        listener.eager_reconnect(false);
         listener.listen(CHANNEL).await.map_err(failed)?;
         Ok(Self(listener))
     }
 
     /// Waits for the next change; false once the connection is lost and nothing more can come.
     pub async fn changed(&mut self) -> bool {
-        matches!(self.0.try_recv().await, Ok(Some(_)))
+        let heard = matches!(self.0.try_recv().await, Ok(Some(_)));
+        // One look is enough for all that were told meanwhile.
+        while self.0.next_buffered().is_some() {}
+        heard
     }
 }
 

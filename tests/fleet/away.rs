@@ -1,6 +1,8 @@
 //! A database that goes away while phones are served, and comes back.
 
+use resyncd::config::Database;
 use resyncd::events::{Flag, Outcome, Refusal};
+use resyncd::model::Secret;
 use resyncd::store::{EventFilter, Store};
 
 use super::{Fixture, ONE, THREE, TWO, change, deployment, named, put};
@@ -12,12 +14,13 @@ const GUARDED: &str = "000e08000012";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_known_goes_on_being_served() {
-    let Some(mut postgres) = OwnPostgres::start() else { return };
+    let Some(mut postgres) = OwnPostgres::new() else { return };
     let deployment = deployment();
     deployment.write(&format!("profiles/devices/{FILE}.toml"), "model = \"T-1\"\nserial = \"SN0011\"\n");
     let guarded = "model = \"T-1\"\n[access]\nnetworks = [\"192.0.2.1\"]\n";
     deployment.write(&format!("profiles/devices/{GUARDED}.toml"), guarded);
-    let fixture = Fixture::of(deployment, &postgres.database()).await;
+    let fixture =
+        Fixture::of(deployment, &Database::postgres(Secret::new(OwnPostgres::url(postgres.port).as_str()))).await;
     let fleet = fixture.fleet().await;
     let mut one = named("One");
     one["serial"] = serde_json::json!("SN0001");
@@ -46,7 +49,7 @@ async fn what_is_known_goes_on_being_served() {
         asked += 1;
     }
 
-    postgres.start_again();
+    postgres.start();
     // The events go to the spool meanwhile, and the server finds the database by itself.
     let mut back = fixture.profile(TWO).await;
     asked += 1;

@@ -20,11 +20,14 @@ fn what_is_wrong_with_a_file_is_told_by_its_line() {
         ("mac,pasword\n", "did you mean \"password\"?"),
         ("mac,lines.1.usr\n", "f:1: there is no column \"lines.1.usr\""),
         ("mac,mac\n", "f:1: the column \"mac\" is there twice"),
-        ("mac,user,lines.1.user\n", "f:1: the columns \"user\" and \"lines.1.user\" are the same"),
+        ("mac,user,lines.1.user\n", "f:1: \"lines.1.user\" is the same column as \"user\""),
         ("mac,model\n000e08000001,T-1\n000e0800", "f:3: not valid CSV: the line has 1 fields, and there are 2 columns"),
         ("mac,model\n000e08000001,T-1,x\n", "f:2: not valid CSV: the line has 3 fields"),
         ("mac,model\n000e08000001,\"T-1\n000e08000002,T-1\n", "f:2: a quote that opens here is never closed"),
         ("mac,model\nnot-a-mac,T-1\n", "f:2: mac: "),
+        ("mac,model\r\n\r\n000e08000001,T-1\r\nnot-a-mac,T-1\r\n", "f:4: mac: "),
+        ("mac,model\r\n000e08000001,T-1\r\n000e08000002\r\n", "f:3: not valid CSV: the line has 1 fields"),
+        ("mac,model\n000e08000001,\"T\n1\"\nnot-a-mac,T-1\n", "f:4: mac: "),
         ("mac,lines.1.port\n000e08000001,many\n", "f:2: lines.1.port: must be a whole number"),
         ("mac,lines.1.enabled\n000e08000001,yes\n", "f:2: lines.1.enabled: must be true or false"),
     ] {
@@ -102,7 +105,7 @@ async fn an_export_is_read_as_it_was() {
     // What CSV has no form for is not written so that it would be read as something else.
     for settings in [
         json!({"params": {"Note": ""}}),
-        json!({"vars": {"note": " blank "}}),
+        json!({"vars": {"other": " blank "}}),
         json!({"vars": {"number": 5}}),
         json!({"params": {"Note": {"value": "x", "access": "ro"}}}),
         json!({"unset": ["params.Note"]}),

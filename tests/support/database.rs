@@ -62,8 +62,7 @@ pub struct TlsPostgres {
 impl TlsPostgres {
     /// None where no server can be started; that is said.
     pub fn start(pair: &Pair) -> Option<Self> {
-        // Free now, and nobody else is likely to be given it before the server has it.
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let server = Postgres::start_with(port, |folder| {
             let files = pair.write(folder, "server");
             std::fs::set_permissions(&files.key, Permissions::from_mode(0o600)).unwrap();
@@ -79,9 +78,45 @@ impl TlsPostgres {
     }
 }
 
+/// A server of PostgreSQL of a test's own, on a port of 127.0.0.1, that can be stopped and started again.
+pub struct OwnPostgres {
+    server: Postgres,
+    pub port: u16,
+}
+
+impl OwnPostgres {
+    /// None where no server can be started; that is said.
+    pub fn new() -> Option<Self> {
+        let port = free_port();
+        let server = Postgres::start_with(port, |_| vec!["listen_addresses=127.0.0.1".to_owned()])?;
+        sqlx::any::install_default_drivers();
+        Some(Self { server, port })
+    }
+
+    /// Ends it as who runs it does: with all connections, in the middle of what they do.
+    pub fn stop(&mut self) {
+        self.server.end();
+    }
+
+    pub fn start(&mut self) {
+        self.server.launch(&programs().unwrap());
+    }
+
+    /// Its database, by way of this port.
+    pub fn url(port: u16) -> String {
+        format!("postgres://resyncd@127.0.0.1:{port}/postgres?sslmode=disable")
+    }
+}
+
+/// Free now, and nobody else is likely to be given it before the server has it.
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
 /// A server that listens on a socket in its own folder, and nowhere else.
 struct Postgres {
-    process: Child,
+    /// None while it is stopped.
+    process: Option<Child>,
     folder: tempfile::TempDir,
     port: u16,
     settings: Vec<String>,
@@ -121,37 +156,39 @@ impl Postgres {
             .arg(&data));
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let settings = settings(folder.path());
-        let process = Self::launch(folder.path(), port, &settings);
-        Some(Self { process, folder, port, settings })
+        let mut server = Self { process: None, folder, port, settings };
+        server.launch(&programs);
+        Some(server)
     }
 
-    /// Starts the process, and waits until it answers.
-    fn launch(folder: &Path, port: u16, settings: &[String]) -> Child {
-        let programs = programs().unwrap();
-        let sockets = folder.join("sockets");
+    fn launch(&mut self, programs: &Path) {
+        let (data, sockets) = (self.folder.path().join("data"), self.folder.path().join("sockets"));
         let process = as_user(&programs.join("postgres"))
             .arg("-D")
-            .arg(folder.join("data"))
+            .arg(&data)
             .args(["-c", "listen_addresses=", "-c", "fsync=off", "-c"])
             .arg(format!("unix_socket_directories={}", sockets.display()))
-            .args(["-c", &format!("port={port}")])
-            .args(settings.iter().flat_map(|setting| ["-c", setting]))
+            .args(["-c", &format!("port={}", self.port)])
+            .args(self.settings.iter().flat_map(|setting| ["-c", setting]))
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
+        self.process = Some(process);
+        let port = self.port.to_string();
         let ready = || {
             let mut command = Command::new(programs.join("pg_isready"));
-            run(command.arg("--quiet").arg("--host").arg(&sockets).args(["--port", &port.to_string()])).status.success()
+            run(command.arg("--quiet").arg("--host").arg(&sockets).args(["--port", &port])).status.success()
         };
         assert!((0..10_000).any(|_| ready()), "PostgreSQL does not start");
-        process
     }
 
-    fn stop(&mut self) {
+    fn end(&mut self) {
         // SIGINT: end now, and leave nothing behind. Its child processes would outlive a SIGKILL.
-        let pid = rustix::process::Pid::from_child(&self.process);
-        let _ = rustix::process::kill_process(pid, rustix::process::Signal::INT);
-        let _ = self.process.wait();
+        if let Some(mut process) = self.process.take() {
+            let _ =
+                rustix::process::kill_process(rustix::process::Pid::from_child(&process), rustix::process::Signal::INT);
+            let _ = process.wait();
+        }
     }
 
     fn url(&self) -> String {
@@ -161,31 +198,7 @@ impl Postgres {
 
 impl Drop for Postgres {
     fn drop(&mut self) {
-        self.stop();
-    }
-}
-
-/// A server of PostgreSQL that can be stopped and started again.
-pub struct OwnPostgres(Postgres);
-
-impl OwnPostgres {
-    /// None where no server can be started; that is said.
-    pub fn start() -> Option<Self> {
-        sqlx::any::install_default_drivers();
-        Postgres::start().map(Self)
-    }
-
-    pub fn database(&self) -> Database {
-        Database::postgres(Secret::new(self.0.url().as_str()))
-    }
-
-    /// Stops it as an operator does; open connections are cut.
-    pub fn stop(&mut self) {
-        self.0.stop();
-    }
-
-    pub fn start_again(&mut self) {
-        self.0.process = Postgres::launch(self.0.folder.path(), self.0.port, &self.0.settings);
+        self.end();
     }
 }
 

@@ -6,6 +6,7 @@ pub mod database;
 pub mod deployment;
 pub mod phone;
 pub mod process;
+pub mod proxy;
 pub mod server;
 
 use std::path::PathBuf;

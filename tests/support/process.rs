@@ -70,6 +70,12 @@ impl Process {
         self.addresses[listener]
     }
 
+    /// The same by the beginning of its name.
+    pub fn listener(&self, begins: &str) -> SocketAddr {
+        let is_it = |name: &&String| *name == begins || name.starts_with(&format!("{begins}-"));
+        self.addresses[self.addresses.keys().find(is_it).unwrap()]
+    }
+
     /// The next line that it writes.
     fn line(&mut self) -> String {
         let Ok(line) = self.lines.recv_timeout(PATIENCE) else { panic!("no more lines:\n{}", self.log) };
@@ -130,8 +136,13 @@ impl Process {
     }
 
     /// Ends it as a supervisor does, and gives how it ended, all that it has written, and the deployment.
-    pub fn stop(mut self) -> (ExitStatus, String, Deployment) {
+    pub fn stop(self) -> (ExitStatus, String, Deployment) {
         self.signal("TERM");
+        self.stopped()
+    }
+
+    /// The same of one that was told to end.
+    pub fn stopped(mut self) -> (ExitStatus, String, Deployment) {
         let status = self.child.wait().unwrap();
         while let Ok(line) = self.lines.recv() {
             self.log.push_str(&line);
