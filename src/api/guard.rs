@@ -14,8 +14,8 @@ use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use time::OffsetDateTime;
 
+use super::Api;
 use super::problem::{Kind, Problem};
-use super::{Api, once};
 use crate::store::Store;
 use crate::tokens::{Bearer, Caller, Scope};
 
@@ -28,11 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Puts everything that a router has behind the guard.
 pub fn guarded(router: Router<Api>, api: Api) -> Router<Api> {
-    router
-        // Only what is there, and can be done, is remembered by its key.
-        .route_layer(from_fn_with_state(api.clone(), once::once))
-        .layer(from_fn_with_state(api, guard))
-        .layer(from_fn(finish))
+    router.layer(from_fn_with_state(api, guard)).layer(from_fn(finish))
 }
 
 /// What isn't there.
@@ -55,6 +51,7 @@ async fn guard(State(api): State<Api>, mut request: Request, next: Next) -> Resp
     let name = caller.token.name.clone();
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     request.extensions_mut().insert(caller);
+    request.extensions_mut().insert(api);
     // A task of its own: what was begun is carried through, also where the client goes away.
     let answer = tokio::spawn(tokio::time::timeout(PATIENCE, next.run(request))).await;
     let response = match answer {

@@ -33,7 +33,8 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use axum::Router;
-use utoipa_axum::router::OpenApiRouter;
+use axum::middleware::from_fn;
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter, UtoipaMethodRouterExt};
 use utoipa_axum::routes;
 
 use crate::document::Problems;
@@ -147,31 +148,36 @@ impl Api {
     }
 }
 
+/// Looks after idempotency keys of what can be done, and of nothing else: a wrong method is that first.
+fn kept(routes: UtoipaMethodRouter<Api>) -> UtoipaMethodRouter<Api> {
+    routes.map(|routes| routes.route_layer(from_fn(once::once)))
+}
+
 /// Every resource, and what the document says of it. Their paths are under [`BASE`].
 fn resources() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
-        .routes(routes!(openapi::get_document))
-        .routes(routes!(health::get_health))
-        .routes(routes!(reload::post_reload))
-        .routes(routes!(devices::list_devices))
-        .routes(routes!(devices::get_device, devices::put_device, devices::patch_device, devices::delete_device))
-        .routes(routes!(groups::list_groups))
-        .routes(routes!(groups::get_group, groups::put_group, groups::patch_group, groups::delete_group))
-        .routes(routes!(invitations::list_invitations, invitations::post_invitation))
-        .routes(routes!(invitations::delete_invitation))
-        .routes(routes!(waiting::list_waiting))
-        .routes(routes!(waiting::delete_waiting))
-        .routes(routes!(waiting::approve_waiting))
-        .routes(routes!(settings::get_settings))
-        .routes(routes!(files::list_files))
-        .routes(routes!(files::get_file))
-        .routes(routes!(drift::get_drift))
-        .routes(routes!(uploads::list_uploads))
-        .routes(routes!(uploads::get_upload, uploads::delete_upload))
-        .routes(routes!(uploads::get_content))
-        .routes(routes!(events::list_events))
-        .routes(routes!(event_groups::list_event_groups))
-        .routes(routes!(audit::list_audit))
+        .routes(kept(routes!(openapi::get_document)))
+        .routes(kept(routes!(health::get_health)))
+        .routes(kept(routes!(reload::post_reload)))
+        .routes(kept(routes!(devices::list_devices)))
+        .routes(kept(routes!(devices::get_device, devices::put_device, devices::patch_device, devices::delete_device)))
+        .routes(kept(routes!(groups::list_groups)))
+        .routes(kept(routes!(groups::get_group, groups::put_group, groups::patch_group, groups::delete_group)))
+        .routes(kept(routes!(invitations::list_invitations, invitations::post_invitation)))
+        .routes(kept(routes!(invitations::delete_invitation)))
+        .routes(kept(routes!(waiting::list_waiting)))
+        .routes(kept(routes!(waiting::delete_waiting)))
+        .routes(kept(routes!(waiting::approve_waiting)))
+        .routes(kept(routes!(settings::get_settings)))
+        .routes(kept(routes!(files::list_files)))
+        .routes(kept(routes!(files::get_file)))
+        .routes(kept(routes!(drift::get_drift)))
+        .routes(kept(routes!(uploads::list_uploads)))
+        .routes(kept(routes!(uploads::get_upload, uploads::delete_upload)))
+        .routes(kept(routes!(uploads::get_content)))
+        .routes(kept(routes!(events::list_events)))
+        .routes(kept(routes!(event_groups::list_event_groups)))
+        .routes(kept(routes!(audit::list_audit)))
 }
 
 /// The API, and everything else on the admin listener that takes a token: whatever there is not, too.

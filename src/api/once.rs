@@ -2,7 +2,7 @@
 //! answered as it was the first time.
 
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::{Extension, Request};
 use axum::http::header::{HeaderName, IF_MATCH, IF_NONE_MATCH, LOCATION};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
@@ -38,7 +38,7 @@ const KEPT: [HeaderName; 3] = [axum::http::header::CONTENT_TYPE, axum::http::hea
 pub struct Secretive;
 
 /// Looks after requests that have the header.
-pub async fn once(State(api): State<Api>, request: Request, next: Next) -> Response {
+pub async fn once(Extension(api): Extension<Api>, request: Request, next: Next) -> Response {
     let makes = matches!(*request.method(), Method::POST | Method::PUT);
     if !makes || !request.headers().contains_key(IDEMPOTENCY_KEY) {
         return next.run(request).await;
