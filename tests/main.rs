@@ -43,6 +43,7 @@ mod store;
 mod support;
 mod swarm;
 mod tls;
+mod token;
 mod uploads;
 mod values;
 mod vault;

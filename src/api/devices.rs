@@ -169,7 +169,7 @@ pub async fn put_device(
     _: Query<Nothing>,
     body: Body<DeviceChange>,
 ) -> Result<Response, Problem> {
-    edit(&api, &caller, mac, &conditions, body, |object| What::Put(object), true).await
+    edit(&api, &caller, mac, &conditions, body, What::Put, true).await
 }
 
 /// Change some of a device's record.
@@ -187,7 +187,7 @@ pub async fn patch_device(
     _: Query<Nothing>,
     body: Body<DeviceChange>,
 ) -> Result<Response, Problem> {
-    edit(&api, &caller, mac, &conditions, body, |object| What::Merge(object), false).await
+    edit(&api, &caller, mac, &conditions, body, What::Merge, false).await
 }
 
 /// Remove a device's record.

@@ -134,7 +134,7 @@ pub async fn put_group(
     _: Query<Nothing>,
     body: Body<GroupChange>,
 ) -> Result<Response, Problem> {
-    edit(&api, &caller, name, &conditions, body, |object| What::Put(object), true).await
+    edit(&api, &caller, name, &conditions, body, What::Put, true).await
 }
 
 /// Change some of a group's record.
@@ -152,7 +152,7 @@ pub async fn patch_group(
     _: Query<Nothing>,
     body: Body<GroupChange>,
 ) -> Result<Response, Problem> {
-    edit(&api, &caller, name, &conditions, body, |object| What::Merge(object), false).await
+    edit(&api, &caller, name, &conditions, body, What::Merge, false).await
 }
 
 /// Remove a group's record.

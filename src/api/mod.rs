@@ -47,6 +47,7 @@ use crate::tokens::Brake;
 use crate::uploads::Uploads;
 
 pub use guard::Peer;
+pub use once::prune_hourly;
 pub use openapi::{document, document_text};
 pub use problem::{Kind, Problem};
 

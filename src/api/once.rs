@@ -1,6 +1,8 @@
 //! `Idempotency-Key`: a request that makes something, sent again because its answer was lost, makes nothing more and is
 //! answered as it was the first time.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::extract::{Extension, Request};
 use axum::http::header::{HeaderName, IF_MATCH, IF_NONE_MATCH, LOCATION};
@@ -15,7 +17,7 @@ use time::OffsetDateTime;
 use super::Api;
 use super::body::collect;
 use super::problem::{Kind, Mistake, Problem};
-use crate::store::{Begun, Stored};
+use crate::store::{Begun, Store, Stored};
 use crate::tokens::Caller;
 
 /// The header, as documents write it.
@@ -36,6 +38,18 @@ const KEPT: [HeaderName; 3] = [axum::http::header::CONTENT_TYPE, axum::http::hea
 /// be answered again, but is not carried out twice either.
 #[derive(Debug, Clone, Copy)]
 pub struct Secretive;
+
+/// Forgets, every hour, the keys that are old enough: those of tokens that don't ask any more too. For ever.
+pub async fn prune_hourly(store: Store) {
+    let mut hours = tokio::time::interval(Duration::from_secs(3_600));
+    loop {
+        hours.tick().await;
+        if let Err(error) = store.prune_requests(OffsetDateTime::now_utc()).await {
+            // It is tried again in an hour, and nothing is lost by that but room.
+            tracing::warn!("old idempotency keys can't be deleted: {error}");
+        }
+    }
+}
 
 /// Looks after requests that have the header.
 pub async fn once(Extension(api): Extension<Api>, request: Request, next: Next) -> Response {

@@ -35,8 +35,10 @@ pub(super) struct Shared {
     listener: Listener,
 }
 
+type Told = Box<dyn Fn(&Entry) + Send + Sync>;
+
 #[derive(Default)]
-struct Listener(OnceLock<Box<dyn Fn(&Entry) + Send + Sync>>);
+struct Listener(OnceLock<Told>);
 
 impl std::fmt::Debug for Listener {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -192,6 +192,14 @@ impl Server {
             let failed = |failure: ConnectionFailure| tracing::debug!(peer = %failure.peer, "admin: {}", failure.error);
             listeners.spawn(serve(listening, Bounds::new(&limits), answer, failed, stopping.clone()));
         }
+        let (keys, mut stopping_keys) = (records.store().clone(), stopping.clone());
+        listeners.spawn(async move {
+            tokio::select! {
+                () = api::prune_hourly(keys) => {}
+                // An error means that the server is gone: a reason to stop as well.
+                _ = stopping_keys.wait_for(|stop| *stop) => {}
+            }
+        });
         let parts = webhooks::Parts {
             store: records.store().clone(),
             records: records.clone(),

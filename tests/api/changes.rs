@@ -185,6 +185,9 @@ fn the_same_request_again_is_answered_again_and_done_once() {
     // Another token's keys are its own.
     let somebody = Client::of(&running, "write", None);
     assert_eq!(somebody.send("PUT", DEVICE, &[key], &phone()).problem(), "needs-condition");
+    // What can't be done at all is that first.
+    let reply = client.send("POST", DEVICE, &[key], "{}");
+    assert_eq!((reply.status, reply.problem().as_str()), (405, "method"));
     // What was refused may be tried again, mended.
     let key = "Idempotency-Key: second";
     assert_eq!(client.send("PUT", "/api/v1/devices/000e08abcd03", &[key], "{}").status, 422);
