@@ -20,7 +20,7 @@ pub struct Condition {
     #[param(rename = "If-Match", pattern = r#"^(\*|"[0-9]{1,18}")$"#)]
     if_match: Option<String>,
     /// `*`: nothing is to be there yet.
-    #[param(rename = "If-None-Match", pattern = r"^\*$")]
+    #[param(rename = "If-None-Match")]
     if_none_match: Option<String>,
 }
 

@@ -57,7 +57,9 @@ impl Conditions {
                     tag.len() >= 2 && tag.starts_with('"') && tag.ends_with('"')
                 };
                 if !text.split(',').all(is_tag) {
-                    return wrong("If-Match", "has to be the ETag as it was answered, quotes and all, or *");
+                    // What is no ETag is none of this thing's.
+                    let message = "has to be the ETag as it was answered, quotes and all, or *";
+                    return Err(Problem::of(Kind::Stale, vec![Mistake::of_key("If-Match", message)]));
                 }
                 Some(Wanted::Revisions(text.split(',').filter_map(revision).collect()))
             }
@@ -67,9 +69,6 @@ impl Conditions {
             Some("*") => true,
             Some(_) => return wrong("If-None-Match", "can be * only: to create, and never to change"),
         };
-        if create_only && if_match.is_some() {
-            return wrong("If-None-Match", "contradicts If-Match");
-        }
         Ok(Self { if_match, create_only })
     }
 
@@ -118,9 +117,13 @@ mod tests {
         assert_eq!(check(Some("\"7\""), None, None), Some(Kind::Stale));
         assert_eq!(check(None, Some("*"), None), None);
         assert_eq!(check(None, Some("*"), Some(7)), Some(Kind::Stale));
-        for (if_match, if_none_match) in
-            [(Some("7"), None), (Some(""), None), (None, Some("\"7\"")), (Some("*"), Some("*")), (Some("\""), None)]
-        {
+        // The two contradict each other: one of them never holds.
+        assert_eq!(check(Some("*"), Some("*"), Some(7)), Some(Kind::Stale));
+        assert_eq!(check(Some("*"), Some("*"), None), Some(Kind::Stale));
+        for no_etag in ["7", "", "\""] {
+            assert_eq!(check(Some(no_etag), None, Some(7)), Some(Kind::Stale), "{no_etag}");
+        }
+        for (if_match, if_none_match) in [(None, Some("\"7\"")), (Some("*"), Some("7"))] {
             assert_eq!(check(if_match, if_none_match, None), Some(Kind::Malformed), "{if_match:?} {if_none_match:?}");
         }
     }

@@ -29,7 +29,7 @@ use crate::tokens::{Caller, Scope};
 #[into_params(parameter_in = Query)]
 pub struct Asked {
     /// With this serial number.
-    #[param(pattern = "^[A-Za-z0-9]{1,32}$")]
+    #[param(pattern = "^[A-Za-z0-9-]{4,40}$")]
     serial: Option<String>,
     /// With this SIP user on one of its lines.
     user: Option<String>,
@@ -93,7 +93,7 @@ pub struct DeviceChange {
     #[serde(skip_serializing_if = "Option::is_none")]
     model: Option<String>,
     /// Its serial number; left out: as its file says.
-    #[schema(min_length = 1)]
+    #[schema(pattern = "^[A-Za-z0-9-]{4,40}$")]
     #[serde(skip_serializing_if = "Option::is_none")]
     serial: Option<String>,
     /// The group that it belongs to; left out: as its file says.

@@ -29,7 +29,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Puts everything that a router has behind the guard.
 pub fn guarded(router: Router<Api>, api: Api) -> Router<Api> {
     router
-        .layer(from_fn_with_state(api.clone(), once::once))
+        // Only what is there, and can be done, is remembered by its key.
+        .route_layer(from_fn_with_state(api.clone(), once::once))
         .layer(from_fn_with_state(api, guard))
         .layer(from_fn(finish))
 }

@@ -120,6 +120,12 @@ fn narrow(parameter: &mut RefOr<Parameter>) {
             schema.schema_type = SchemaType::Type(one.clone());
         }
     }
+    if parameter.name == "If-None-Match" {
+        schema.enum_values = Some(vec!["*".into()]);
+    }
+    if parameter.name == "mac" {
+        schema.examples = vec!["000e08abcdef".into()];
+    }
     if parameter.parameter_in == ParameterIn::Path {
         let pattern = IN_PATHS.iter().find(|(name, _)| *name == parameter.name);
         schema.pattern = pattern.map(|(_, pattern)| (*pattern).to_owned());

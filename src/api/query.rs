@@ -32,19 +32,23 @@ fn read<T: DeserializeOwned + IntoParams>(query: &str) -> Result<T, Problem> {
     let known: Vec<String> = T::into_params(|| None).into_iter().map(|parameter| parameter.name).collect();
     let pairs: Vec<(String, String)> = serde_urlencoded::from_str(query).unwrap_or_default();
     let (mut mistakes, mut seen) = (Vec::new(), HashSet::new());
+    let mut kind = Kind::Invalid;
     for (name, value) in &pairs {
         if !known.contains(name) {
             let near = nearest(name, known.iter().map(String::as_str));
             let help = near.map(|near| format!("did you mean \"{near}\"?"));
             mistakes.push(Mistake::of_key(name, "unknown parameter").help(help));
+            kind = Kind::Malformed;
         } else if !seen.insert(name) {
             mistakes.push(Mistake::of_key(name, "stands there twice"));
+            kind = Kind::Malformed;
         } else if value.contains('\0') {
+            // A text like any other, but one that no database takes.
             mistakes.push(Mistake::of_key(name, "may not hold U+0000"));
         }
     }
     if !mistakes.is_empty() {
-        return Err(Problem::of(Kind::Malformed, mistakes));
+        return Err(Problem::of(kind, mistakes));
     }
     let deserializer = serde_urlencoded::Deserializer::new(form_urlencoded::parse(query.as_bytes()));
     serde_path_to_error::deserialize(deserializer).map_err(|error| {

@@ -26,7 +26,8 @@ fn the_api_is_as_its_document_says() {
     let output = run(schemathesis
         .args(["--config-file", root().join("tests/schemas/schemathesis.toml").to_str().unwrap()])
         .args(["run", "--seed", "1", "--generation-database", "none", "--no-color"])
-        .args(["--max-examples", "25", "--workers", "2"])
+        // One worker: Python 3.11 loses count of its own recursion in threads.
+        .args(["--max-examples", "25", "--workers", "1"])
         .args(["--header", &format!("Authorization: Bearer {token}")])
         .args(["--url", &format!("http://{}", client.address)])
         .arg(format!("http://{}/api/v1/openapi.json", client.address))
