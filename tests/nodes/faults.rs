@@ -69,7 +69,7 @@ fn a_network_that_swallows_everything() {
     // Connections of before stay silent for ever, and new ones are answered.
     let node = &cluster.nodes[0];
     node.cable.silence();
-    assert_eq!(node.ask(&path(39)).status, 200, "it was asked for before");
+    assert_eq!(node.ask(&path(1)).status, 200);
     assert_ready(node, 503);
     node.cable.strand();
     assert_ready(node, 200);
@@ -97,7 +97,7 @@ fn a_database_that_is_restarted() {
     cluster.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'resyncd'");
     assert_eq!(cluster.nodes[0].ask(&path(1)).status, 200);
     assert_soon("the event is in the database", TRIES, || flags(&cluster, 1).len() == 1);
-    assert_eq!(flags(&cluster, 1), ["[]"]);
+    assert_eq!(flags(&cluster, 1), [""]);
 
     cluster.postgres.stop();
     assert_ready(&cluster.nodes[0], 503);
