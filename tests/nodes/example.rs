@@ -127,7 +127,7 @@ fn two_nodes_as_the_example_has_them() {
     let Some(mut postgres) = OwnPostgres::new() else { return };
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let url = OwnPostgres::url(postgres.port);
-    let mut nodes = [start(node(), &url), start(node(), &url)];
+    let nodes = [start(node(), &url), start(node(), &url)];
 
     // A customer, and its phone.
     let elsewhere = node();
