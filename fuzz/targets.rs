@@ -15,6 +15,7 @@ use resyncd::config::Config;
 use resyncd::delivery::{KeyDigest, decrypt_aes_256_cbc, decrypt_aes128gcm, gunzip};
 use resyncd::document::{Document, Problems};
 use resyncd::drift;
+use resyncd::fleet::{self, What};
 use resyncd::identity::{Subject, subjects_of_pem};
 use resyncd::lint::values::check as check_value;
 use resyncd::model::{MacAddr, Secret, Serial};
@@ -37,7 +38,7 @@ use time::OffsetDateTime;
 pub type Target = fn(&[u8]);
 
 /// All of them, by name.
-pub const TARGETS: [(&str, Target); 19] = [
+pub const TARGETS: [(&str, Target); 20] = [
     ("aastra_cfg", aastra_cfg),
     ("certificate", certificate),
     ("cisco_profile", cisco_profile),
@@ -45,6 +46,7 @@ pub const TARGETS: [(&str, Target); 19] = [
     ("configuration", configuration),
     ("delivered", delivered),
     ("grandstream", grandstream_file),
+    ("import", import),
     ("layer", layer),
     ("macros", expansion),
     ("manifest", manifest),
@@ -77,6 +79,30 @@ fn assert_lines_exist(problems: &Problems, file: &Path, text: &[u8]) {
         let line = problem.line.map_or(1, |line| usize::try_from(line).unwrap());
         assert!((1..=lines).contains(&line), "{problem}: the file has {lines} lines");
         assert!(!problem.to_string().contains('\n'), "{problem}");
+    }
+}
+
+/// A file of devices, in each format: what is wrong has its line, and every device that was read has a row of its own.
+pub fn import(data: &[u8]) {
+    let Some(text) = text(data) else { return };
+    let lines = text.bytes().filter(|byte| *byte == b'\n').count() + 1;
+    for format in [fleet::Format::Csv, fleet::Format::Toml, fleet::Format::Json] {
+        match fleet::read_rows(format, "import", text) {
+            Err(problems) => assert_lines_exist(&problems, Path::new("import"), data),
+            Ok(reading) => {
+                assert_lines_exist(&reading.problems, Path::new("import"), data);
+                let mut last = 0;
+                for edit in &reading.edits {
+                    let row = edit.row.as_deref().unwrap();
+                    assert!(row.starts_with("import:"), "{row}");
+                    if let (fleet::Format::Csv, What::Merge(_)) = (format, &edit.what) {
+                        let line: usize = row.trim_start_matches("import:").parse().unwrap();
+                        assert!(last < line && line <= lines, "{row} after {last} of {lines}");
+                        last = line;
+                    }
+                }
+            }
+        }
     }
 }
 

@@ -31,6 +31,7 @@ pub mod tls;
 pub mod tokens;
 pub mod uploads;
 pub mod vault;
+pub mod webhooks;
 
 /// The program's version and that of the OpenSSL it speaks with, `0.1.0 (OpenSSL 3.6.3 9 Jun 2026)`: who builds OpenSSL in
 /// has to follow its releases, and can see here what runs.

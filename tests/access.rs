@@ -1,7 +1,9 @@
 //! What the store promises of tokens, of requests that come twice, and of what webhooks are to be told.
 
 use resyncd::events::EventIds;
-use resyncd::store::{AuditFilter, AuditRow, Begun, Message, Store, Stored};
+use resyncd::store::{
+    AuditFilter, AuditRow, Begun, FleetWrite, GroupRow, GroupWrite, Message, Position, Store, Stored,
+};
 use resyncd::tokens::{Bearer, Scope, Token};
 use time::macros::datetime;
 use time::{Duration, OffsetDateTime};
@@ -18,6 +20,7 @@ on_each_database! {
     messages_wait_until_they_are_taken
     of_several_nodes_one_has_a_message
     changes_are_laid_out_once
+    changes_are_read_in_pieces
 }
 
 const NOW: OffsetDateTime = datetime!(2026-03-01 10:00 UTC);
@@ -167,11 +170,42 @@ async fn of_several_nodes_one_has_a_message(scratch: &Scratch) {
 
 async fn changes_are_laid_out_once(scratch: &Scratch) {
     let store = Store::open(&scratch.database).await.unwrap();
-    assert_eq!(store.webhook_position("crm", 7).await.unwrap(), 7);
-    assert_eq!(store.webhook_position("crm", 9).await.unwrap(), 7);
-    assert!(store.lay_out_changes("crm", &[message(1), message(2)], 7, 9).await.unwrap());
-    // Another node that read at the same place.
-    assert!(!store.lay_out_changes("crm", &[message(3)], 7, 9).await.unwrap());
+    assert_eq!(store.webhook_position("crm", 7).await.unwrap(), Position::at(7));
+    let at = store.webhook_position("crm", 9).await.unwrap();
+    assert_eq!(at, Position::at(7));
+    assert!(store.lay_out_changes("crm", &[message(1), message(2)], &at, &Position::at(9)).await.unwrap());
+    // Another server that read at the same place.
+    assert!(!store.lay_out_changes("crm", &[message(3)], &at, &Position::at(9)).await.unwrap());
     assert_eq!(store.count_messages("crm").await.unwrap(), 2);
-    assert_eq!(store.webhook_position("crm", 0).await.unwrap(), 9);
+    assert_eq!(store.webhook_position("crm", 0).await.unwrap(), Position::at(9));
+}
+
+async fn changes_are_read_in_pieces(scratch: &Scratch) {
+    let store = Store::open(&scratch.database).await.unwrap();
+    let group = |name: &str| GroupWrite {
+        name: name.to_owned(),
+        was: None,
+        row: Some(GroupRow {
+            name: name.to_owned(),
+            parent: None,
+            settings: "{}".to_owned(),
+            revision: 0,
+            created: NOW,
+            changed: NOW,
+        }),
+    };
+    for names in [vec!["a", "b", "c"], vec!["d"]] {
+        let groups = names.into_iter().map(group).collect();
+        store.write_fleet(&FleetWrite { time: NOW, devices: Vec::new(), groups, audit: Vec::new() }).await.unwrap();
+    }
+    let mut at = Position::at(0);
+    let mut found = Vec::new();
+    loop {
+        let changes = store.changes_after(&at, 2).await.unwrap();
+        let Some(last) = changes.last() else { break };
+        at = Position::of(last);
+        found.extend(changes.iter().map(|change| format!("{}{}", change.revision, change.name)));
+    }
+    assert_eq!(found, ["1a", "1b", "1c", "2d"]);
+    assert_eq!(store.changes_after(&Position::at(1), 9).await.unwrap().len(), 1);
 }

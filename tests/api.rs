@@ -1,5 +1,11 @@
 //! The admin API: who may ask, what is answered, and what is refused in which words.
 
+mod changes;
+mod onboarding;
+mod reach;
+mod schema;
+mod shown;
+
 use serde_json::json;
 
 use crate::support::api::{Client, raw, token};

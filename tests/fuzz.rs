@@ -93,6 +93,12 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
             seeds.extend(files("templates/grandstream/samples", "/cfg000b82a0001c"));
             seeds
         }
+        "import" => texts(&[
+            "mac,model,serial,group,user,password,lines.1.codecs\n000e08000001,T-1,SN0001,acme,1001,\"a \"\"b\"\",c\",g722;pcma\n000e08000002,T-1,,,,,\n",
+            "mac,model\r\n\r\n00:0E:08:00:00:01,\"T\r\n1\"\r\n000e08000002,T-1\r\n",
+            "[{\"mac\": \"000e08000001\", \"model\": \"T-1\", \"settings\": {\"lines\": {\"1\": {\"user\": \"1001\"}}}},\n{\"mac\": \"000e08000002\"}]\n",
+            "[[device]]\nmac = \"000e08000001\"\nmodel = \"T-1\"\n[device.settings.lines.1]\nuser = \"1001\"\n",
+        ]),
         "layer" => files("profiles", ".toml"),
         "macros" => texts(&["$PN $(MA) $$ $(SWVER:0:3) $UNKNOWN $SA [--key $SA --uid $SB] $(", "$MAC.$(PSN)-$SN"]),
         "manifest" => files("tests/golden/tiny/templates", "pack.toml"),

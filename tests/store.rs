@@ -45,6 +45,9 @@ on_each_database! {
     uploads_go_from_the_oldest
     looking_changes_nothing
     a_newer_schema_is_refused
+    the_fleet_is_written_whole_and_in_order
+    what_is_not_as_it_is_thought_to_be_is_not_written
+    a_change_is_told_to_those_who_listen
 }
 
 fn entries(events: Vec<Event>) -> Vec<Entry> {
@@ -254,6 +257,114 @@ async fn a_newer_schema_is_refused(scratch: &Scratch) {
         let error = opened.unwrap_err().to_string();
         assert!(error.contains("newer resyncd") && error.contains("9999"), "{error}");
     }
+}
+
+/// A record to be written; none: it goes.
+fn device(number: u64, was: Option<i64>, serial: Option<&str>, stays: bool) -> DeviceWrite {
+    let mac: MacAddr = format!("000e08{number:06x}").parse().unwrap();
+    let row = DeviceRow {
+        mac,
+        serial: serial.map(|serial| serial.parse::<Serial>().unwrap()),
+        model: Some("T-1".to_owned()),
+        group: None,
+        settings: "{\"vars\":{\"é\":\"𝄞\"}}".to_owned(),
+        revision: 0,
+        created: OffsetDateTime::UNIX_EPOCH,
+        changed: OffsetDateTime::UNIX_EPOCH,
+    };
+    DeviceWrite {
+        mac,
+        was,
+        row: stays.then_some(row),
+        users: vec![format!("user-{number}"), "all".to_owned(), "all".to_owned()],
+        search: format!("{mac} user-{number}"),
+    }
+}
+
+fn write(devices: Vec<DeviceWrite>) -> FleetWrite {
+    FleetWrite { time: OffsetDateTime::now_utc(), devices, groups: Vec::new(), audit: Vec::new() }
+}
+
+async fn the_fleet_is_written_whole_and_in_order(scratch: &Scratch) {
+    let store = Store::open(&scratch.database).await.unwrap();
+    assert_eq!(store.fleet_revision().await.unwrap(), 0);
+    // More than one statement takes.
+    let many: Vec<_> = (0..300).map(|number| device(number, None, None, true)).collect();
+    assert_eq!(store.write_fleet(&write(many)).await.unwrap(), 1);
+    assert_eq!(store.count_devices().await.unwrap(), 300);
+    let row = store.device("000e08000005".parse().unwrap()).await.unwrap().unwrap();
+    assert_eq!((row.revision, row.settings.as_str()), (1, "{\"vars\":{\"é\":\"𝄞\"}}"));
+    assert_eq!(row.created, OffsetDateTime::UNIX_EPOCH);
+    assert!(row.changed > row.created);
+    let group = GroupRow {
+        name: "acme".to_owned(),
+        parent: None,
+        settings: "{}".to_owned(),
+        revision: 0,
+        created: OffsetDateTime::UNIX_EPOCH,
+        changed: OffsetDateTime::UNIX_EPOCH,
+    };
+    let audit = AuditRow {
+        id: "0".to_owned(),
+        time: OffsetDateTime::UNIX_EPOCH,
+        actor: "cli:x".to_owned(),
+        peer: Some("192.0.2.1".to_owned()),
+        action: "create".to_owned(),
+        kind: "group".to_owned(),
+        name: "acme".to_owned(),
+        before: None,
+        after: Some("{}".to_owned()),
+    };
+    let next = FleetWrite {
+        groups: vec![GroupWrite { name: "acme".to_owned(), was: None, row: Some(group) }],
+        audit: vec![audit.clone()],
+        ..write(vec![device(7, Some(1), None, false), device(8, Some(1), Some("SN-0008"), true)])
+    };
+    assert_eq!(store.write_fleet(&next).await.unwrap(), 2);
+    assert_eq!(store.count_devices().await.unwrap(), 299);
+    assert_eq!(store.groups().await.unwrap()[0].revision, 2);
+    assert_eq!(store.audit(&AuditFilter::default(), 10).await.unwrap(), [audit]);
+    let changes = store.changes_since(1).await.unwrap().unwrap();
+    let told: std::collections::BTreeSet<_> = changes
+        .iter()
+        .map(|change| (change.revision, change.kind == ChangeKind::Group, change.name.as_str()))
+        .collect();
+    let expected = [(2, false, "000e08000007"), (2, false, "000e08000008"), (2, true, "acme")];
+    assert_eq!(told, expected.into_iter().collect());
+    assert_eq!(store.changes_since(2).await.unwrap(), Some(Vec::new()));
+    // Of a database that was put back, more has been seen than there is.
+    assert_eq!(store.changes_since(3).await.unwrap(), None);
+    let found = store.serials(&["SN-0008".parse().unwrap(), "SN-0009".parse().unwrap()]).await.unwrap();
+    assert_eq!(found, [("SN-0008".parse().unwrap(), "000e08000008".parse().unwrap())]);
+    let revisions = store.device_revisions().await.unwrap();
+    assert_eq!((revisions.len(), revisions.iter().filter(|(_, revision)| *revision == 2).count()), (299, 1));
+}
+
+async fn what_is_not_as_it_is_thought_to_be_is_not_written(scratch: &Scratch) {
+    let store = Store::open(&scratch.database).await.unwrap();
+    store.write_fleet(&write(vec![device(1, None, Some("SN-0001"), true)])).await.unwrap();
+    for wrong in [device(1, None, None, true), device(1, Some(9), None, true), device(2, Some(1), None, false)] {
+        let name = wrong.mac.to_string();
+        let error = store.write_fleet(&write(vec![device(5, None, None, true), wrong])).await.unwrap_err();
+        let is_it = matches!(&error, WriteError::Changed { kind: ChangeKind::Device, name: told } if *told == name);
+        assert!(is_it, "{error}");
+    }
+    let error = store.write_fleet(&write(vec![device(2, None, Some("SN-0001"), true)])).await.unwrap_err();
+    assert!(matches!(error, WriteError::SerialTaken), "{error}");
+    assert_eq!((store.fleet_revision().await.unwrap(), store.count_devices().await.unwrap()), (1, 1));
+    assert_eq!(store.changes_since(0).await.unwrap().unwrap().len(), 1);
+    // A serial number changes hands in one go.
+    let swap = vec![device(2, None, Some("SN-0001"), true), device(1, Some(1), None, true)];
+    assert_eq!(store.write_fleet(&write(swap)).await.unwrap(), 2);
+}
+
+async fn a_change_is_told_to_those_who_listen(scratch: &Scratch) {
+    let (store, other) = (Store::open(&scratch.database).await.unwrap(), Store::open(&scratch.database).await.unwrap());
+    // SQLite has none to give: there the revision is looked at.
+    let Some(mut notifications) = store.notifications().await.unwrap() else { return };
+    other.write_fleet(&write(vec![device(1, None, None, true)])).await.unwrap();
+    assert!(notifications.changed().await);
+    assert_eq!(store.fleet_revision().await.unwrap(), 1);
 }
 
 #[tokio::test]

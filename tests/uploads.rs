@@ -349,7 +349,8 @@ fn only_the_newest_are_kept_of_each_sort() {
     assert!(running.block_on(service.delete(all(&running)[0].id)).unwrap());
     assert!(!running.block_on(service.delete(kept[0].id)).unwrap());
     assert!(running.block_on(service.open(kept[0].id)).unwrap().is_none());
-    assert!(files(&running).is_empty());
+    // The server prunes by itself as well, and may not have got to the files yet.
+    assert!((0..10_000).any(|_| files(&running).is_empty()));
     // And what is old.
     send(&format!("/cisco/report/{NETWORK}.xml"), b"old");
     assert_eq!(running.block_on(service.prune(OffsetDateTime::now_utc() + time::Duration::hours(2))).unwrap(), 1);

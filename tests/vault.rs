@@ -2,8 +2,11 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
 
-use resyncd::config::{Config, Secrets};
+use resyncd::config::{Config, Database, Secrets};
+use resyncd::fleet::{Actor, Fleet, Format, Liberties};
 use resyncd::model::Secret;
 use resyncd::store::{SealedTable, Store};
 use resyncd::vault::{UnlockError, Vault, VaultError, key_file_to_make, rotate, unlock, unlock_read_only};
@@ -12,6 +15,7 @@ use sqlx::{AnyConnection, AssertSqlSafe, Connection, Row};
 use crate::store::on_each_database;
 use crate::support::database::Scratch;
 use crate::support::deployment::Deployment;
+use crate::support::{resyncd, run};
 
 on_each_database! {
     a_database_remembers_its_key
@@ -20,6 +24,7 @@ on_each_database! {
     what_changes_meanwhile_is_not_lost
     a_key_that_is_missing_changes_nothing
     what_does_not_open_is_named_and_left
+    a_device_keeps_its_password_through_backup_restore_and_another_key
 }
 
 fn key(byte: u8) -> Secret {
@@ -175,9 +180,75 @@ fn a_first_start_makes_the_key_file_and_the_next_one_needs_it() {
     let path = running.deployment.path("data/master.key");
     assert!(path.is_file());
     let (deployment, _) = running.stop();
+    // Another key in its place is told at once, and so is none.
+    std::fs::write(&path, "01".repeat(32)).unwrap();
+    let error = refused(&deployment);
+    assert!(error.contains("were sealed with key") && error.contains("the configured key is a3e42fb9"), "{error}");
     std::fs::remove_file(&path).unwrap();
-    let error = deployment.try_start().err().unwrap().to_string();
+    let error = refused(&deployment);
     assert!(error.contains("master.key is not there"), "{error}");
+}
+
+/// What a server says that doesn't start.
+fn refused(deployment: &Deployment) -> String {
+    let mut command = Command::new("timeout");
+    command.arg("60").arg(resyncd().get_program()).arg("--config").arg(deployment.path("resyncd.toml")).arg("serve");
+    let output = run(&mut command);
+    assert_eq!(output.status.code(), Some(2));
+    String::from_utf8(output.stderr).unwrap()
+}
+
+#[test]
+fn a_rotation_that_is_killed_is_gone_on_with() {
+    let (deployment, scratch) = (Deployment::bare(), Scratch::sqlite());
+    let (master, read) = ("02".repeat(32), "01".repeat(32));
+    deployment.append_config(&format!(
+        "[database]\nurl = \"{}\"\n[secrets]\nmaster_key = \"{master}\"\nread_keys = [\"{read}\"]\n",
+        scratch.url
+    ));
+    let (old, new) = (vault(1, &[]), vault(2, &[]));
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let sealed_with = |id: &str| {
+        runtime.block_on(async {
+            let mut connection = AnyConnection::connect(&scratch.url).await.unwrap();
+            let count = sqlx::query_scalar("SELECT COUNT(*) FROM devices WHERE settings LIKE $1");
+            let count: i64 = count.bind(format!("%v1.{id}.%")).fetch_one(&mut connection).await.unwrap();
+            connection.close().await.unwrap();
+            count
+        })
+    };
+    const DEVICES: usize = 1_500;
+    runtime.block_on(async {
+        let store = Store::open(&scratch.database).await.unwrap();
+        unlock(&config(secrets(Some(1), &[])), &store).await.unwrap();
+        let rows = (0..DEVICES).map(|number| {
+            let mac = device(number);
+            format!("('{mac}', '{}', '', 7, 0, 0)", tree(&old, &format!("device/{mac}")).replace('\'', "''"))
+        });
+        let rows = rows.collect::<Vec<_>>().join(", ");
+        let insert = format!("INSERT INTO devices (mac, settings, search, revision, created, changed) VALUES {rows}");
+        sql(&scratch, &insert).await;
+        store.close().await;
+    });
+    let mut rotating = resyncd();
+    rotating.arg("--config").arg(deployment.path("resyncd.toml")).args(["secrets", "rotate"]);
+    let mut rotating = rotating.stdout(Stdio::null()).spawn().unwrap();
+    while sealed_with(&id(&new)) == 0 {
+        assert!(rotating.try_wait().unwrap().is_none_or(|status| status.success()));
+    }
+    let _ = rotating.kill();
+    rotating.wait().unwrap();
+    // Each row is sealed with the one key or with the other, and with what it needs.
+    runtime.block_on(async {
+        let store = Store::open(&scratch.database).await.unwrap();
+        unlock(&config(secrets(Some(2), &[1])), &store).await.unwrap();
+        store.close().await;
+    });
+    assert_eq!(deployment.run(&["secrets", "rotate"]).status.code(), Some(0));
+    assert_eq!((sealed_with(&id(&old)), sealed_with(&id(&new))), (0, DEVICES as i64));
+    let again = deployment.run(&["secrets", "rotate"]);
+    let expected = format!("sealed with key {}: {} secrets\nnothing to seal anew\n", id(&new), 2 * DEVICES);
+    assert_eq!(String::from_utf8(again.stdout).unwrap(), expected);
 }
 
 fn device(number: usize) -> String {
@@ -356,4 +427,52 @@ fn the_command_says_what_it_did_and_which_key_may_go() {
     for hidden in [digits("01"), digits("02"), digits("03")] {
         assert!(!format!("{dry}{done}{error}").contains(&hidden));
     }
+}
+
+/// The password of line 1 as the fleet knows it.
+async fn password(config: &Config) -> Option<String> {
+    let fleet = Fleet::open(Arc::new(config.clone())).await.unwrap();
+    let entry = fleet.device("000e08abcdef".parse().unwrap()).await.unwrap().unwrap();
+    let path = ["lines", "1", "password"].map(str::to_owned);
+    let password = entry.record.unwrap().record.settings.get(&path).and_then(|value| value.as_str()).map(str::to_owned);
+    fleet.store().close().await;
+    password
+}
+
+async fn a_device_keeps_its_password_through_backup_restore_and_another_key(scratch: &Scratch) {
+    let deployment = Deployment::bare();
+    deployment.write("profiles/defaults.toml", "[access]\nnetworks = [\"127.0.0.1\"]\n");
+    // One small pack is loaded in no time.
+    let text = std::fs::read_to_string(deployment.path("resyncd.toml")).unwrap();
+    deployment.write("resyncd.toml", text.replace("/templates\"", "/tests/golden/tiny/templates\""));
+    let of =
+        |database: &Database, secrets: Secrets| Config { database: database.clone(), secrets, ..deployment.config() };
+    let first = of(&scratch.database, secrets(Some(1), &[]));
+    let fleet = Fleet::open(Arc::new(first.clone())).await.unwrap();
+    let csv = "mac,model,user,password,admin.password\n000e08abcdef,T-1,1001,not-a-real-one,not-a-real-two\n";
+    let edits = resyncd::fleet::read(Format::Csv, "devices.csv", csv).unwrap();
+    let plan = fleet.plan(edits, Liberties::default()).await.unwrap();
+    assert!(plan.refused.is_empty(), "{:?}", plan.refused);
+    let actor = Actor { name: "cli:test".to_owned(), peer: None };
+    let applied = fleet.apply(plan, &actor).await.unwrap();
+    fleet.store().close().await;
+    assert_eq!((applied.created, password(&first).await.as_deref()), (1, Some("not-a-real-one")));
+
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("backup.db");
+    Store::backup(&scratch.database, &file, false, true).await.unwrap();
+    // Nothing of it is readable in the file.
+    let bytes = std::fs::read(&file).unwrap();
+    assert!(!String::from_utf8_lossy(&bytes).contains("not-a-real"));
+    let target = Scratch::sqlite();
+    Store::restore(&target.database, &file, false).await.unwrap();
+    assert_eq!(password(&of(&target.database, secrets(Some(1), &[]))).await.as_deref(), Some("not-a-real-one"));
+
+    let store = Store::open(&target.database).await.unwrap();
+    let rotation = rotate(&vault(2, &[1]), &store, false).await.unwrap();
+    assert_eq!((rotation.rotated, rotation.damaged, rotation.unused), (2, 0, vec![id(&vault(1, &[]))]));
+    store.close().await;
+    assert_eq!(password(&of(&target.database, secrets(Some(2), &[]))).await.as_deref(), Some("not-a-real-one"));
+    let wrong = Fleet::open(Arc::new(of(&target.database, secrets(Some(1), &[])))).await.err().unwrap().to_string();
+    assert!(wrong.contains("were sealed with key"), "{wrong}");
 }

@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use axum::body::Body as HttpBody;
 use axum::extract::{FromRequest, Request};
+use axum::http::Method;
 use axum::http::header::CONTENT_TYPE;
 use bytes::Bytes;
+use http_body::Body as _;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::{DeserializeOwned, DeserializeSeed, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
@@ -24,7 +26,11 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A body that could be read as a `T`. What is wrong with one that can't is all told at once, as far as can be.
 #[derive(Debug)]
-pub struct Body<T>(pub T);
+pub struct Body<T> {
+    pub value: T,
+    /// As it was sent: what is null in it, and what is left out.
+    pub raw: Map<String, Value>,
+}
 
 impl<T: DeserializeOwned + PartialSchema> FromRequest<Api> for Body<T> {
     type Rejection = Problem;
@@ -32,35 +38,45 @@ impl<T: DeserializeOwned + PartialSchema> FromRequest<Api> for Body<T> {
     async fn from_request(request: Request, api: &Api) -> Result<Self, Problem> {
         let content_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let essence = content_type.map(|text| text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
-        if essence.as_deref() != Some("application/json") {
+        let is_patch = request.method() == Method::PATCH;
+        let fits = match essence.as_deref() {
+            Some("application/json") => true,
+            Some("application/merge-patch+json") => is_patch,
+            _ => false,
+        };
+        if !fits {
             return Err(Problem::new(Kind::MediaType, "send the body as Content-Type: application/json"));
         }
-        read(&collect(request.into_body(), api.body_bytes()).await?).map(Self)
+        let (value, raw) = read(&collect(request.into_body(), api.body_bytes()).await?)?;
+        Ok(Self { value, raw })
     }
 }
 
 /// All bytes of a body, if they are not too many and come in time.
 pub async fn collect(body: HttpBody, limit: usize) -> Result<Bytes, Problem> {
+    let too_large = || Problem::new(Kind::TooLarge, format!("a body may have {limit} bytes (admin.body_bytes)"));
+    // One that says so itself need not be waited for.
+    if body.size_hint().lower() > u64::try_from(limit).unwrap_or(u64::MAX) {
+        return Err(too_large());
+    }
     let collected = tokio::time::timeout(PATIENCE, Limited::new(body, limit).collect()).await;
     let Ok(collected) = collected else {
         return Err(Problem::new(Kind::SlowBody, format!("the body has to come within {} s", PATIENCE.as_secs())));
     };
     match collected {
         Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.downcast_ref::<LengthLimitError>().is_some() => {
-            Err(Problem::new(Kind::TooLarge, format!("a body may have {limit} bytes (admin.body_bytes)")))
-        }
+        Err(error) if error.downcast_ref::<LengthLimitError>().is_some() => Err(too_large()),
         Err(_) => Err(Problem::new(Kind::Malformed, "the body broke off")),
     }
 }
 
-/// Reads JSON as a `T`.
-pub fn read<T: DeserializeOwned + PartialSchema>(bytes: &[u8]) -> Result<T, Problem> {
+/// Reads JSON as a `T`, and as it is.
+fn read<T: DeserializeOwned + PartialSchema>(bytes: &[u8]) -> Result<(T, Map<String, Value>), Problem> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = Strict.deserialize(&mut deserializer).and_then(|value| deserializer.end().map(|()| value));
     let value = value
         .map_err(|error| Problem::new(Kind::Malformed, format!("the body is no JSON that can be read: {error}")))?;
-    let Value::Object(fields) = &value else {
+    let Value::Object(fields) = value else {
         return Err(Problem::of(Kind::Malformed, vec![Mistake::at("", "must be an object")]));
     };
     let known = fields_of::<T>();
@@ -75,7 +91,8 @@ pub fn read<T: DeserializeOwned + PartialSchema>(bytes: &[u8]) -> Result<T, Prob
     if !unknown.is_empty() {
         return Err(Problem::of(Kind::Malformed, unknown));
     }
-    serde_path_to_error::deserialize(value).map_err(|error| {
+    let typed = serde_path_to_error::deserialize(Value::Object(fields.clone()));
+    typed.map(|typed| (typed, fields)).map_err(|error| {
         let path = error.path().iter().map(ToString::to_string).filter(|segment| segment != "?");
         let place = pointer(path);
         Problem::of(Kind::Malformed, vec![Mistake::at(place, error.into_inner().to_string())])
@@ -219,7 +236,7 @@ mod tests {
 
     #[test]
     fn the_rest_is_read() {
-        let read = read::<Example>(br#"{"name": "a", "settings": {"lines": {"1": {"user": "1001"}}}}"#).unwrap();
+        let (read, _) = read::<Example>(br#"{"name": "a", "settings": {"lines": {"1": {"user": "1001"}}}}"#).unwrap();
         assert_eq!(read.name, "a");
         assert_eq!(read.settings.unwrap()["lines"]["1"]["user"], "1001");
     }

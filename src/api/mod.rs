@@ -4,13 +4,17 @@
 
 mod audit;
 mod body;
+mod change;
 mod conditions;
+mod devices;
+mod drift;
 mod event_groups;
 mod events;
 mod files;
 mod groups;
 mod guard;
 mod health;
+mod invitations;
 mod once;
 mod openapi;
 mod page;
@@ -18,21 +22,28 @@ mod problem;
 mod query;
 mod reach;
 mod reload;
+mod schema;
 mod settings;
+mod uploads;
+mod waiting;
 
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use axum::Router;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::document::Problems;
+use crate::fleet::{Fleet, Secrecy};
+use crate::onboarding::Onboarding;
 use crate::records::Records;
 use crate::resync::Pipeline;
 use crate::store::Store;
 use crate::tokens::Brake;
+use crate::uploads::Uploads;
 
 pub use guard::Peer;
 pub use openapi::{document, document_text};
@@ -51,6 +62,9 @@ pub struct Parts {
     pub pipeline: Arc<Pipeline>,
     pub store: Store,
     pub records: Arc<Records>,
+    pub fleet: Fleet,
+    pub onboarding: Onboarding,
+    pub uploads: Uploads,
     pub reload: Reload,
     /// The largest body of a request, in bytes.
     pub body_bytes: usize,
@@ -61,6 +75,8 @@ pub struct Parts {
 struct Inner {
     parts: Parts,
     brake: Brake,
+    /// By the generation that it is of.
+    secrecy: ArcSwap<(u64, Arc<Secrecy>)>,
 }
 
 /// The API's state. Clones share everything.
@@ -69,7 +85,9 @@ pub struct Api(Arc<Inner>);
 
 impl Api {
     pub fn new(parts: Parts) -> Self {
-        Self(Arc::new(Inner { parts, brake: Brake::default() }))
+        let generation = parts.pipeline.generation();
+        let secrecy = ArcSwap::from_pointee((generation.number, Arc::new(Secrecy::new(&generation.packs))));
+        Self(Arc::new(Inner { parts, brake: Brake::default(), secrecy }))
     }
 
     fn pipeline(&self) -> &Arc<Pipeline> {
@@ -78,6 +96,18 @@ impl Api {
 
     fn store(&self) -> &Store {
         &self.0.parts.store
+    }
+
+    fn uploads(&self) -> &Uploads {
+        &self.0.parts.uploads
+    }
+
+    fn fleet(&self) -> &Fleet {
+        &self.0.parts.fleet
+    }
+
+    fn onboarding(&self) -> &Onboarding {
+        &self.0.parts.onboarding
     }
 
     fn records(&self) -> &Records {
@@ -123,11 +153,22 @@ fn resources() -> OpenApiRouter<Api> {
         .routes(routes!(openapi::get_document))
         .routes(routes!(health::get_health))
         .routes(routes!(reload::post_reload))
+        .routes(routes!(devices::list_devices))
+        .routes(routes!(devices::get_device, devices::put_device, devices::patch_device, devices::delete_device))
         .routes(routes!(groups::list_groups))
-        .routes(routes!(groups::get_group))
+        .routes(routes!(groups::get_group, groups::put_group, groups::patch_group, groups::delete_group))
+        .routes(routes!(invitations::list_invitations, invitations::post_invitation))
+        .routes(routes!(invitations::delete_invitation))
+        .routes(routes!(waiting::list_waiting))
+        .routes(routes!(waiting::delete_waiting))
+        .routes(routes!(waiting::approve_waiting))
         .routes(routes!(settings::get_settings))
         .routes(routes!(files::list_files))
         .routes(routes!(files::get_file))
+        .routes(routes!(drift::get_drift))
+        .routes(routes!(uploads::list_uploads))
+        .routes(routes!(uploads::get_upload, uploads::delete_upload))
+        .routes(routes!(uploads::get_content))
         .routes(routes!(events::list_events))
         .routes(routes!(event_groups::list_event_groups))
         .routes(routes!(audit::list_audit))

@@ -28,14 +28,19 @@ pub(super) fn name(file: &Path) -> String {
 
 /// The whole file, or of standard input for `-`.
 pub(super) fn read(file: &Path) -> Result<Vec<u8>, Failure> {
+    read_at_most(file, LIMIT)
+}
+
+/// The same of a file that may be larger, up to `limit` bytes.
+pub(super) fn read_at_most(file: &Path, limit: u64) -> Result<Vec<u8>, Failure> {
     let mut content = Vec::new();
     let result = if is_standard(file) {
-        io::stdin().lock().take(LIMIT + 1).read_to_end(&mut content)
+        io::stdin().lock().take(limit + 1).read_to_end(&mut content)
     } else {
-        File::open(file).and_then(|opened| opened.take(LIMIT + 1).read_to_end(&mut content))
+        File::open(file).and_then(|opened| opened.take(limit + 1).read_to_end(&mut content))
     };
     match result {
-        Ok(size) if size as u64 > LIMIT => Err(Failure::because(name(file), format_args!("more than {LIMIT} bytes"))),
+        Ok(size) if size as u64 > limit => Err(Failure::because(name(file), format_args!("more than {limit} bytes"))),
         Ok(_) => Ok(content),
         Err(error) => Err(Failure::because(name(file), error)),
     }

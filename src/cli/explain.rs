@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use serde_json::json;
 
-use super::{Ending, Failure, load_generation, output, render};
+use super::{Ending, Failure, output, render, snapshot};
 use crate::config::Config;
 use crate::model::MacAddr;
 use crate::packs::{Audience, Source};
@@ -25,11 +25,14 @@ pub struct Args {
     /// How the answer is written.
     #[arg(long, value_enum, default_value_t = output::Format::Human)]
     format: output::Format,
+    /// Leave the database out: what files alone make of it.
+    #[arg(long)]
+    files_only: bool,
 }
 
 impl Args {
     pub fn run(&self, config: &Config) -> Result<Ending, Failure> {
-        let generation = load_generation(config)?;
+        let generation = snapshot::load(config, self.mac, self.files_only)?;
         let device = generation.profiles.device(self.mac).ok_or_else(|| render::no_device(self.mac))?;
         let provenance = Provenance::new(&generation, device)
             .ok_or_else(|| Failure::Other(format!("the model of {} is in no pack", self.mac)))?;

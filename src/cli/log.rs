@@ -8,14 +8,14 @@ use clap::ValueEnum;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 
+use super::moment::{Moment, moment};
+use super::output::{print_array, safe_json};
 use super::table::{Align, Layout, csv_line};
 use super::{Ending, Failure};
 use crate::config::Config;
-use crate::document::parse_duration;
-use crate::events::{Entry, EventId, Outcome, rfc3339, steers};
+use crate::events::{Entry, EventId, Outcome, rfc3339};
 use crate::model::MacAddr;
 use crate::store::{EventFilter, EventGroup, GroupBy, Store, StoreError};
 
@@ -78,42 +78,11 @@ enum Format {
     Csv,
 }
 
-/// A time as it is typed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Moment {
-    Ago(Duration),
-    At(OffsetDateTime),
-}
-
-/// A text that is no time.
-#[derive(Debug, thiserror::Error)]
-#[error("write an age (24h, 7d), a day (2026-03-01) or a time (2026-03-01T10:00:00Z)")]
-struct ParseMomentError;
-
-fn moment(text: &str) -> Result<Moment, ParseMomentError> {
-    if let Some(age) = parse_duration(text) {
-        return Ok(Moment::Ago(age));
-    }
-    let day = || time::Date::parse(text, format_description!("[year]-[month]-[day]")).ok();
-    let at = OffsetDateTime::parse(text, &Rfc3339).ok().or_else(|| Some(day()?.midnight().assume_utc()));
-    at.map(Moment::At).ok_or(ParseMomentError)
-}
-
 fn outcomes() -> impl TypedValueParser<Value = &'static str> {
     PossibleValuesParser::new(Outcome::WORDS).map(|typed| {
         // One of these it is, or clap would not have let it through.
         Outcome::WORDS.iter().copied().find(|word| *word == typed).unwrap_or_default()
     })
-}
-
-impl Moment {
-    fn before(self, now: OffsetDateTime) -> OffsetDateTime {
-        match self {
-            Self::Ago(age) => now.checked_sub(age.try_into().unwrap_or(time::Duration::MAX)),
-            Self::At(time) => Some(time),
-        }
-        .unwrap_or(OffsetDateTime::UNIX_EPOCH)
-    }
 }
 
 impl By {
@@ -384,7 +353,7 @@ fn group_cells(group: &EventGroup) -> Vec<String> {
     keys.chain(counts(group).map(|count| count.to_string())).chain(times).collect()
 }
 
-fn to_the_second(time: OffsetDateTime) -> String {
+pub fn to_the_second(time: OffsetDateTime) -> String {
     let format = format_description!("[year]-[month]-[day] [hour]:[minute]:[second]");
     time.format(&format).unwrap_or_else(|_| rfc3339(time))
 }
@@ -392,34 +361,6 @@ fn to_the_second(time: OffsetDateTime) -> String {
 fn to_the_minute(time: OffsetDateTime) -> String {
     let format = format_description!("[year]-[month]-[day] [hour]:[minute]");
     time.format(&format).unwrap_or_else(|_| rfc3339(time))
-}
-
-/// An array with one object a line, so that it can be looked at and searched too.
-fn print_array(values: impl Iterator<Item = Value>, out: &mut impl Write) -> io::Result<()> {
-    let mut before = "[\n";
-    for value in values {
-        write!(out, "{before}{}", safe_json(&value))?;
-        before = ",\n";
-    }
-    writeln!(out, "{}", if before == "[\n" { "[]" } else { "\n]" })
-}
-
-/// JSON that is safe to look at: it lets DEL, C1 controls and what reorders text stand as they are, so they are written
-/// as JSON's own escapes, which they can be because they occur in texts only.
-fn safe_json(value: &Value) -> String {
-    let json = value.to_string();
-    if !json.contains(steers) {
-        return json;
-    }
-    let mut safe = String::with_capacity(json.len() + 16);
-    for character in json.chars() {
-        if steers(character) {
-            safe.extend(character.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")));
-        } else {
-            safe.push(character);
-        }
-    }
-    safe
 }
 
 fn print_csv(
@@ -442,27 +383,4 @@ fn print_table(layout: &mut Layout, rows: &[Vec<String>], header: bool, out: &mu
         out.write_all(layout.line(row).as_bytes())?;
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use time::macros::datetime;
-
-    use super::*;
-
-    #[test]
-    fn a_moment_is_an_age_a_day_or_a_time() {
-        let now = datetime!(2026-03-02 12:00 UTC);
-        let read = |text| moment(text).map(|moment| moment.before(now)).ok();
-        assert_eq!(read("24h"), Some(datetime!(2026-03-01 12:00 UTC)));
-        assert_eq!(read("2026-03-01"), Some(datetime!(2026-03-01 0:00 UTC)));
-        assert_eq!(read("2026-03-01T10:00:00+02:00"), Some(datetime!(2026-03-01 8:00 UTC)));
-        assert_eq!(read("99999999999d"), Some(OffsetDateTime::UNIX_EPOCH));
-        assert_eq!(read("yesterday"), None);
-    }
-
-    #[test]
-    fn json_is_safe_to_look_at() {
-        assert_eq!(safe_json(&"a\u{9b}\u{202e}\x1b\u{e0041}é".into()), r#""a\u009b\u202e\u001b\udb40\udc41é""#);
-    }
 }

@@ -1,26 +1,35 @@
 //! The command line: one file per subcommand, and how each one ends.
 
+mod assignment;
+mod audit;
+mod backup;
 mod cert;
 mod check;
 mod data_file;
 mod decrypt;
+mod device;
 mod diff;
 pub mod docs;
 mod drift;
 mod encrypt;
 mod explain;
+mod fleet;
+mod group;
 mod identify;
 mod key;
 pub mod log;
 pub mod logging;
 mod migrate;
+mod moment;
 mod output;
 mod packs;
 mod phone;
 mod preview;
 mod render;
+mod restore;
 mod secrets;
 mod serve;
+mod snapshot;
 mod table;
 mod token;
 
@@ -55,6 +64,11 @@ enum Command {
     Diff(diff::Args),
     Drift(drift::Args),
     Preview(preview::Args),
+    /// Add, change, find, import and export devices in the database.
+    Device(device::Args),
+    /// Set groups in the database.
+    Group(group::Args),
+    Audit(audit::Args),
     Log(log::Args),
     Identify(identify::Args),
     Packs(packs::Args),
@@ -64,6 +78,8 @@ enum Command {
     Cert(cert::Args),
     Secrets(secrets::Args),
     Migrate(migrate::Args),
+    Backup(backup::Args),
+    Restore(restore::Args),
     /// Play phones against a server.
     Phone(phone::Args),
     Token(token::Args),
@@ -122,12 +138,17 @@ impl Cli {
             Command::Diff(args) => args.run(&self.config),
             Command::Drift(args) => configuration().and_then(|config| args.run(&config)),
             Command::Preview(args) => args.run(&self.config),
+            Command::Device(args) => configuration().and_then(|config| args.run(&config)),
+            Command::Group(args) => configuration().and_then(|config| args.run(&config)),
+            Command::Audit(args) => configuration().and_then(|config| args.run(&config)),
             Command::Log(args) => configuration().and_then(|config| args.run(&config)),
             Command::Identify(args) => configuration().and_then(|config| args.run(&config)),
             Command::Packs(args) => configuration().and_then(|config| args.run(&config)),
             Command::Encrypt(args) => args.run(),
             Command::Decrypt(args) => args.run(),
             Command::Cert(args) => args.run(configuration),
+            Command::Backup(args) => configuration().and_then(|config| args.run(&config)),
+            Command::Restore(args) => configuration().and_then(|config| args.run(&config)),
             Command::Migrate(args) => configuration().and_then(|config| args.run(&config)),
             Command::Secrets(args) => configuration().and_then(|config| args.run(&config)),
             Command::Phone(args) => args.run(),

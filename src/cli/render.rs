@@ -1,6 +1,6 @@
 //! `resyncd render`: the file that a phone would get.
 
-use super::{Ending, Failure, data_file, load_generation};
+use super::{Ending, Failure, data_file, snapshot};
 use crate::config::Config;
 use crate::model::MacAddr;
 use crate::packs::{Audience, Candidate, FileEntry, Source};
@@ -8,6 +8,8 @@ use crate::render::{Rendered, Shown};
 use crate::resync::{Device, Generation, delivery_of};
 
 /// Print a phone's file as it would be rendered now.
+///
+/// What the database sets for the phone is part of it, if there is a database.
 ///
 /// Secrets are written as ***, and are not even fetched, unless --show-secrets or --delivered asks for the real ones.
 #[derive(Debug, clap::Args)]
@@ -23,11 +25,14 @@ pub struct Args {
     /// Write secrets as they are.
     #[arg(long)]
     show_secrets: bool,
+    /// Leave the database out: what files alone make of it.
+    #[arg(long)]
+    files_only: bool,
 }
 
 impl Args {
     pub fn run(&self, config: &Config) -> Result<Ending, Failure> {
-        let generation = load_generation(config)?;
+        let generation = snapshot::load(config, self.mac, self.files_only)?;
         let device = generation.profiles.device(self.mac).ok_or_else(|| no_device(self.mac))?;
         let found = find(&generation, device, self.file.as_deref())?;
         let settings = generation.settings(device);
@@ -77,7 +82,9 @@ impl Found<'_> {
 }
 
 pub fn no_device(mac: MacAddr) -> Failure {
-    Failure::Other(format!("there is no device {mac}; its file would be profiles/devices/{mac}.toml"))
+    Failure::Other(format!(
+        "there is no device {mac}; its file would be profiles/devices/{mac}.toml, and `resyncd device add` makes a record"
+    ))
 }
 
 /// The file at a path, or the device's own profile: the first file of its pack that is rendered for a device.

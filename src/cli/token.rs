@@ -1,5 +1,6 @@
 //! `resyncd token`: bearer tokens for the admin API.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -8,10 +9,11 @@ use serde_json::json;
 use time::OffsetDateTime;
 
 use super::table::{Align, Layout};
-use super::{Ending, Failure, load_generation, output};
+use super::{Ending, Failure, output};
 use crate::config::Config;
 use crate::document::{nearest, parse_duration};
 use crate::events::{EventIds, rfc3339};
+use crate::fleet::Fleet;
 use crate::store::{AuditRow, Store, StoreError};
 use crate::tokens::{Bearer, Scope, Token, TokenName};
 
@@ -79,9 +81,9 @@ fn scopes() -> impl TypedValueParser<Value = Scope> {
 /// A text that is no lifetime of a token.
 #[derive(Debug, thiserror::Error)]
 #[error("write a number and its unit, from 1m to 3650d: 12h, 90d")]
-struct ParseLifetimeError;
+pub struct ParseLifetimeError;
 
-fn lifetime(text: &str) -> Result<Duration, ParseLifetimeError> {
+pub fn lifetime(text: &str) -> Result<Duration, ParseLifetimeError> {
     let (shortest, longest) = (Duration::from_secs(60), Duration::from_secs(3_650 * 86_400));
     parse_duration(text).filter(|time| (shortest..=longest).contains(time)).ok_or(ParseLifetimeError)
 }
@@ -110,7 +112,7 @@ impl Args {
 impl Create {
     async fn run(self, config: &Config, now: OffsetDateTime) -> Result<Ending, Failure> {
         if let Some(group) = &self.group {
-            check_group(config, group)?;
+            check_group(config, group).await?;
         }
         let store = Store::open(&config.database).await?;
         let bearer = Bearer::generate().map_err(|error| Failure::because("no random numbers to be had", error))?;
@@ -147,13 +149,15 @@ impl Create {
 }
 
 /// A token that is bound to a group that isn't there would see nothing: a slip of the pen is told.
-fn check_group(config: &Config, name: &str) -> Result<(), Failure> {
-    let generation = load_generation(config)?;
-    let groups = &generation.profiles.groups;
-    if groups.iter().any(|group| &*group.name == name) {
+async fn check_group(config: &Config, name: &str) -> Result<(), Failure> {
+    let fleet =
+        Fleet::open_read_only(Arc::new(config.clone())).await.map_err(|error| Failure::Other(error.to_string()))?;
+    let groups = fleet.groups().await.map_err(|error| Failure::Other(error.to_string()))?;
+    fleet.store().close().await;
+    if groups.iter().any(|group| group.name == name) {
         return Ok(());
     }
-    let help = match nearest(name, groups.iter().map(|group| &*group.name)) {
+    let help = match nearest(name, groups.iter().map(|group| group.name.as_str())) {
         Some(near) => format!("did you mean \"{near}\"?"),
         None => format!("its file would be {}", config.profiles.join("groups").join(format!("{name}.toml")).display()),
     };
@@ -218,12 +222,11 @@ fn recorded(
     after: Option<&Token>,
 ) -> Result<AuditRow, Failure> {
     let ids = EventIds::new().map_err(|error| Failure::because("no random numbers to be had", error))?;
-    let user = std::env::var("SUDO_USER").or_else(|_| std::env::var("USER"));
     let json = |token: Option<&Token>| token.map(|token| token.as_json().to_string());
     Ok(AuditRow {
         id: ids.next(time).to_string(),
         time,
-        actor: format!("cli:{}", user.unwrap_or_else(|_| "unknown".to_owned())),
+        actor: super::fleet::actor().name,
         peer: None,
         action: action.to_owned(),
         kind: "token".to_owned(),

@@ -259,12 +259,7 @@ pub static WEBHOOK: Table = Table {
             "PEM file of the CAs that the receiver's certificate may be signed by.",
         ),
         key("timeout", Time(SECOND, MINUTE), Value("10s"), "For the whole of one try."),
-        key(
-            "max_tries",
-            Integer(1, 100),
-            Value("12"),
-            "Tries before it is given up; the delay grows from 5s to an hour.",
-        ),
+        key("max_tries", Integer(1, 100), Value("12"), "Tries before it is given up; the delay grows from 5s to 6h."),
         key("max_age", Time(MINUTE, DAY.saturating_mul(30)), Value("3d"), "Age at which it is given up."),
         key(
             "queue",

@@ -44,6 +44,12 @@ struct FlagLabel {
     flag: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct WebhookLabels {
+    webhook: String,
+    result: &'static str,
+}
+
 /// Vendor by model. The texts are the packs', never a phone's.
 type Models = HashMap<Arc<str>, Arc<str>>;
 
@@ -59,6 +65,7 @@ pub struct Metrics {
     uploaded: Family<ListenerLabel, Counter>,
     flags: Family<FlagLabel, Counter>,
     handshake_failures: Family<ListenerLabel, Counter>,
+    webhooks: Family<WebhookLabels, Counter>,
     connections: Gauge<u64, AtomicU64>,
     generation: Gauge<u64, AtomicU64>,
     pub(super) queued: Gauge,
@@ -81,6 +88,7 @@ impl Metrics {
             uploaded: Family::default(),
             flags: Family::default(),
             handshake_failures: Family::default(),
+            webhooks: Family::default(),
             connections: Gauge::default(),
             generation: Gauge::default(),
             queued: Gauge::default(),
@@ -101,6 +109,11 @@ impl Metrics {
         registry.register_with_unit("upload", "Size of what phones sent", Unit::Bytes, metrics.uploaded.clone());
         registry.register("event_flags", "Things worth a look in requests that were served", metrics.flags.clone());
         registry.register("handshake_failures", "Failed TLS handshakes", metrics.handshake_failures.clone());
+        registry.register(
+            "webhook_messages",
+            "Tries to tell a webhook, and what it was not told",
+            metrics.webhooks.clone(),
+        );
         registry.register("open_connections", "Connections open now", metrics.connections.clone());
         registry.register("generation", "The generation that is being served", metrics.generation.clone());
         registry.register("event_queue", "Events that wait for the database in memory", metrics.queued.clone());
@@ -131,6 +144,12 @@ impl Metrics {
     /// Takes over how many connections are open, over all listeners.
     pub fn set_connections(&self, open: usize) {
         self.connections.set(u64::try_from(open).unwrap_or(u64::MAX));
+    }
+
+    /// Counts a message of a webhook: `delivered`, `failed`, `given-up` or `dropped`. Without a name: it was dropped before
+    /// it was known for which.
+    pub fn count_webhook(&self, webhook: &str, result: &'static str) {
+        self.webhooks.get_or_create(&WebhookLabels { webhook: webhook.to_owned(), result }).inc();
     }
 
     /// Counts one event.

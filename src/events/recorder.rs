@@ -1,8 +1,8 @@
 //! Where the request pipeline hands its events in.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
@@ -31,6 +31,17 @@ pub(super) struct Shared {
     pub metrics: Arc<Metrics>,
     /// Set before a close is asked for, so that draining a long spool ends after its current batch.
     pub closing: AtomicBool,
+    /// Who else is told of each event.
+    listener: Listener,
+}
+
+#[derive(Default)]
+struct Listener(OnceLock<Box<dyn Fn(&Entry) + Send + Sync>>);
+
+impl std::fmt::Debug for Listener {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Listener")
+    }
 }
 
 /// Takes events: into the log and the metrics at once, into the database by a task of its own. Clones share everything.
@@ -65,7 +76,8 @@ impl Recorder {
         let spool = Spool::open(&data_dir.join("spool"), events.spool_bytes)?;
         metrics.spool_bytes.set(spool.bytes());
         let queue = Queue::new(events.queue);
-        let shared = Arc::new(Shared { queue, spool, metrics, closing: AtomicBool::new(false) });
+        let shared =
+            Arc::new(Shared { queue, spool, metrics, closing: AtomicBool::new(false), listener: Listener::default() });
         let (requests, requested) = mpsc::channel(8);
         let mut tasks = JoinSet::new();
         tasks.spawn(prune::hourly(store.clone(), events.clone()));
@@ -80,7 +92,15 @@ impl Recorder {
         let entry = Entry::new(self.ids.next(event.time), event);
         line::write(&entry);
         self.shared.metrics.observe(&entry);
+        if let Some(listener) = self.shared.listener.0.get() {
+            listener(&entry);
+        }
         self.shared.queue.push(entry, &self.shared.metrics);
+    }
+
+    /// Has somebody else told of each event from now on, who may neither wait nor fail. The first who asks stays.
+    pub fn tell(&self, listener: impl Fn(&Entry) + Send + Sync + 'static) {
+        let _ = self.shared.listener.0.set(Box::new(listener));
     }
 
     pub fn metrics(&self) -> &Arc<Metrics> {

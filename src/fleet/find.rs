@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
+use super::plan::names;
 use super::shown::{Secrecy, Shown};
 use super::{Fleet, FleetError};
 use crate::events::rfc3339;
@@ -38,6 +39,8 @@ pub struct Entry {
     /// Its file, if it has one.
     pub file: Option<Arc<Path>>,
     pub record: Option<Stored<Record>>,
+    /// Whether the database has a record, be it one that can't be read.
+    pub has_record: bool,
     pub model: Option<String>,
     pub serial: Option<Serial>,
     pub group: Option<String>,
@@ -51,6 +54,8 @@ pub struct Group {
     /// Its file, if it has one.
     pub file: Option<Arc<Path>>,
     pub record: Option<Stored<GroupRecord>>,
+    /// Whether the database has it, be it so that it can't be read.
+    pub has_record: bool,
     /// Why what is in it is not served.
     pub problem: Option<String>,
 }
@@ -130,6 +135,7 @@ impl Fleet {
                 mac,
                 file: source,
                 record: None,
+                has_record: false,
                 model: model(&device),
                 serial: device.serial.clone(),
                 group: group(&device),
@@ -149,6 +155,7 @@ impl Fleet {
             mac,
             file: source,
             record,
+            has_record: true,
             model: row.model.clone().or_else(|| of_file(&model)),
             serial: row.serial.clone().or_else(|| file.and_then(|device| device.serial.clone())),
             group: row.group.clone().or_else(|| of_file(&group)),
@@ -167,7 +174,7 @@ impl Fleet {
                 let file = Some(group.layer.source.clone());
                 let parent = group.parent.as_ref().map(ToString::to_string);
                 let name = group.name.to_string();
-                (name.clone(), Group { name, parent, file, record: None, problem: None })
+                (name.clone(), Group { name, parent, file, record: None, has_record: false, problem: None })
             })
             .collect();
         for row in self.store.groups().await? {
@@ -176,8 +183,10 @@ impl Fleet {
                 parent: None,
                 file: None,
                 record: None,
+                has_record: true,
                 problem: None,
             });
+            entry.has_record = true;
             entry.parent = row.parent.clone().or_else(|| entry.parent.take());
             match GroupRecord::open(&row, &self.vault) {
                 Ok(stored) => entry.record = Some(stored),
@@ -250,7 +259,10 @@ impl Entry {
     }
 
     fn own(&self, setting: &str) -> Vec<String> {
-        let Ok(device) = &self.device else { return Vec::new() };
+        let Ok(device) = &self.device else {
+            // Nothing is served to it, and it has to be found all the more.
+            return self.record.as_ref().map(|stored| names(&stored.record, &[setting])).unwrap_or_default();
+        };
         let leaves = device.layers().flat_map(|layer| &layer.leaves);
         let named = leaves.filter(|leaf| {
             leaf.key.schema().is_some_and(|(section, found)| section.name == "lines" && found.name == setting)

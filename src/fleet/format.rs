@@ -11,6 +11,7 @@ use super::find::Entry;
 use super::shown::{Secrecy, Shown};
 use crate::document::{Problem, Problems, nearest};
 use crate::model::MacAddr;
+use crate::records::MASK;
 use crate::settings::Key;
 
 /// How devices are written in a file.
@@ -48,12 +49,28 @@ impl Format {
     }
 }
 
+/// What was read of a file: the rows that are right, and what is wrong with the others.
+#[derive(Debug, Default)]
+pub struct Reading {
+    pub edits: Vec<Edit>,
+    pub problems: Problems,
+}
+
 /// Reads the devices of a file as changes; `name` is what messages call it. What a CSV file has no column for stays as it is;
 /// in TOML and JSON each device is whole.
 ///
 /// # Errors
 /// Everything that is wrong, each with its line.
 pub fn read(format: Format, name: &str, text: &str) -> Result<Vec<Edit>, Problems> {
+    let Reading { edits, problems } = read_rows(format, name, text)?;
+    problems.into_result(edits)
+}
+
+/// The same where the rows that are right are to be looked at, too, though others are wrong.
+///
+/// # Errors
+/// When the file as a whole can't be read.
+pub fn read_rows(format: Format, name: &str, text: &str) -> Result<Reading, Problems> {
     match format {
         Format::Csv => read_csv(name, text),
         Format::Toml => {
@@ -93,7 +110,7 @@ fn line_at(text: &str, offset: usize) -> u32 {
 }
 
 /// Devices as the API takes them, each with its `mac`.
-fn objects(name: &str, what: &str, value: Value) -> Result<Vec<Edit>, Problems> {
+fn objects(name: &str, what: &str, value: Value) -> Result<Reading, Problems> {
     let Value::Array(items) = value else {
         return Err(problem(name, "must hold an array of devices").into());
     };
@@ -120,7 +137,7 @@ fn objects(name: &str, what: &str, value: Value) -> Result<Vec<Edit>, Problems> 
             None => problems.push(wrong("is missing").key("mac")),
         }
     }
-    problems.into_result(edits)
+    Ok(Reading { edits, problems })
 }
 
 /// What a column of a CSV file is.
@@ -128,6 +145,11 @@ enum Column {
     Mac,
     Text(&'static str),
     Setting(Key, Vec<String>),
+}
+
+/// A column's name in full.
+fn long(title: &str) -> &str {
+    SHORT.iter().find(|(short, _)| *short == title).map_or(title, |(_, dotted)| dotted)
 }
 
 fn column(title: &str) -> Result<Column, Option<String>> {
@@ -138,7 +160,7 @@ fn column(title: &str) -> Result<Column, Option<String>> {
     if let Some(head) = HEAD.iter().find(|head| **head == title) {
         return Ok(Column::Text(head));
     }
-    let dotted = SHORT.iter().find(|(short, _)| *short == title).map_or(title, |(_, dotted)| dotted);
+    let dotted = long(title);
     match Key::parse(dotted) {
         Some(key @ (Key::Param(_) | Key::ParamAccess(_))) => {
             let (first, rest) = dotted.split_once('.').unwrap_or((dotted, ""));
@@ -152,22 +174,33 @@ fn column(title: &str) -> Result<Column, Option<String>> {
     }
 }
 
-fn read_csv(name: &str, text: &str) -> Result<Vec<Edit>, Problems> {
-    let mut reader =
-        csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text.trim_start_matches('\u{feff}').as_bytes());
-    let broken = |error: csv::Error| {
+fn read_csv(name: &str, text: &str) -> Result<Reading, Problems> {
+    let text = text.trim_start_matches('\u{feff}');
+    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text.as_bytes());
+    let mut lines = Lines { text: text.as_bytes(), at: 0, line: 1 };
+    let broken = |error: csv::Error, lines: &mut Lines<'_>| {
         let mut problem = problem(name, format!("not valid CSV: {}", csv_message(&error)));
-        problem.line = error.position().and_then(|position| u32::try_from(position.line()).ok());
+        problem.line = error.position().map(|position| lines.line_of(position));
         problem
     };
     let mut problems = Problems::default();
+    // The reader would take everything up to the end of the file for one cell.
+    if let Some(line) = open_quote(text) {
+        let problem =
+            problem(name, "a quote that opens here is never closed: the file is cut off, or a quote is missing");
+        return Err(problem.line(line).into());
+    }
     let mut columns = Vec::new();
-    let headers = reader.headers().map_err(broken)?.clone();
+    let headers = reader.headers().map_err(|error| broken(error, &mut lines))?.clone();
     for (index, title) in headers.iter().enumerate() {
-        let first = headers.iter().position(|other| other == title);
+        let first = headers.iter().take(index).find(|other| long(other) == long(title));
         match column(title) {
-            _ if first != Some(index) => {
+            _ if first == Some(title) => {
                 problems.push(problem(name, format!("the column \"{title}\" is there twice")).line(1));
+            }
+            _ if first.is_some() => {
+                let message = format!("\"{title}\" is the same column as \"{}\"", first.unwrap_or_default());
+                problems.push(problem(name, message).line(1));
             }
             Ok(column) => columns.push(column),
             Err(near) => {
@@ -194,11 +227,11 @@ fn read_csv(name: &str, text: &str) -> Result<Vec<Edit>, Problems> {
         let record = match record {
             Ok(record) => record,
             Err(error) => {
-                problems.push(broken(error));
+                problems.push(broken(error, &mut lines));
                 continue;
             }
         };
-        let line = record.position().and_then(|position| u32::try_from(position.line()).ok()).unwrap_or_default();
+        let line = record.position().map_or(1, |position| lines.line_of(position));
         match row(&columns, record.iter()) {
             Ok((mac, patch)) => edits.push(Edit {
                 row: Some(format!("{name}:{line}")),
@@ -209,7 +242,47 @@ fn read_csv(name: &str, text: &str) -> Result<Vec<Edit>, Problems> {
             Err((title, message)) => problems.push(problem(name, message).line(line).key(title)),
         }
     }
-    problems.into_result(edits)
+    Ok(Reading { edits, problems })
+}
+
+/// Counts lines along with a reader, whose own count takes the end of a line for a part of the next.
+struct Lines<'t> {
+    text: &'t [u8],
+    at: usize,
+    line: u32,
+}
+
+impl Lines<'_> {
+    /// The line that a record begins in; records come in their order.
+    fn line_of(&mut self, position: &csv::Position) -> u32 {
+        let start = usize::try_from(position.byte()).unwrap_or(usize::MAX).min(self.text.len());
+        let rest = self.text.get(start..).unwrap_or_default();
+        let ends = rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+        let passed = self.text.get(self.at..start + ends).unwrap_or_default();
+        let count = passed.iter().filter(|byte| **byte == b'\n').count();
+        self.line = self.line.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
+        self.at = self.at.max(start + ends);
+        self.line
+    }
+}
+
+/// The line of a quote that opens a cell and isn't closed.
+fn open_quote(text: &str) -> Option<u32> {
+    let (mut line, mut opened) = (1, None);
+    let mut begins = true;
+    let mut characters = text.trim_start_matches('\u{feff}').chars().peekable();
+    while let Some(character) = characters.next() {
+        match (opened, character) {
+            (None, '"') if begins => opened = Some(line),
+            // Two of them stand for one.
+            (Some(_), '"') if characters.peek() == Some(&'"') => drop(characters.next()),
+            (Some(_), '"') => opened = None,
+            _ => {}
+        }
+        line += u32::from(character == '\n');
+        begins = matches!(character, ',' | '\n' | '\r');
+    }
+    opened
 }
 
 /// The reason alone: the position is told with the file.
@@ -304,7 +377,16 @@ pub fn export(format: Format, entries: &[Entry], secrecy: &Secrecy, shown: Shown
 
 fn write_csv(objects: &[Map<String, Value>]) -> Result<String, FormatError> {
     let mut titles: Vec<String> = HEAD.iter().map(ToString::to_string).collect();
-    let rows: Vec<Vec<(String, String)>> = objects.iter().map(cells).collect::<Result<_, _>>()?;
+    let mut rows = Vec::with_capacity(objects.len());
+    for object in objects {
+        let mac = object.get("mac").and_then(Value::as_str).unwrap_or_default();
+        let cells = cells(object);
+        rows.push(
+            cells.map_err(|key| {
+                FormatError(format!("{mac}: CSV has no form for what {key} is; export as TOML or JSON"))
+            })?,
+        );
+    }
     for (title, _) in rows.iter().flatten() {
         if !titles.contains(title) {
             titles.push(title.clone());
@@ -321,7 +403,8 @@ fn write_csv(objects: &[Map<String, Value>]) -> Result<String, FormatError> {
     String::from_utf8(bytes).map_err(|error| FormatError(error.to_string()))
 }
 
-fn cells(object: &Map<String, Value>) -> Result<Vec<(String, String)>, FormatError> {
+/// The cells of a device by their columns; else the key that CSV can't hold so that it would be read as it was.
+fn cells(object: &Map<String, Value>) -> Result<Vec<(String, String)>, String> {
     let mut cells = Vec::new();
     for (name, value) in object {
         match value {
@@ -332,11 +415,12 @@ fn cells(object: &Map<String, Value>) -> Result<Vec<(String, String)>, FormatErr
     Ok(cells)
 }
 
-fn flatten(object: &Map<String, Value>, before: &str, cells: &mut Vec<(String, String)>) -> Result<(), FormatError> {
+fn flatten(object: &Map<String, Value>, before: &str, cells: &mut Vec<(String, String)>) -> Result<(), String> {
     for (name, value) in object {
         let dotted = if before.is_empty() { name.clone() } else { format!("{before}.{name}") };
         let cell = match value {
-            Value::Object(inner) => {
+            // A parameter with an access of its own is a table, too; its name may have dots in it.
+            Value::Object(inner) if before != "params" => {
                 flatten(inner, &dotted, cells)?;
                 continue;
             }
@@ -346,11 +430,26 @@ fn flatten(object: &Map<String, Value>, before: &str, cells: &mut Vec<(String, S
             Value::String(text) => text.clone(),
             value => value.to_string(),
         };
-        if Key::parse(&dotted).is_none() {
-            return Err(FormatError(format!("{dotted} has no column in CSV; export as TOML or JSON")));
+        if !is_read_back(&dotted, &cell, value) {
+            return Err(dotted);
         }
         let short = SHORT.iter().find(|(_, long)| *long == dotted).map(|(short, _)| (*short).to_owned());
         cells.push((short.unwrap_or(dotted), cell));
     }
     Ok(())
+}
+
+/// Whether an import makes the same value of a cell. An empty one means nothing, blanks around it are dropped, and what a
+/// line end was depends on the program that the file went through.
+fn is_read_back(dotted: &str, cell: &str, value: &Value) -> bool {
+    let Some(key) = Key::parse(dotted) else { return false };
+    if cell.is_empty() || cell.trim() != cell || cell.contains('\r') {
+        return false;
+    }
+    match (&key, value) {
+        // A parameter's number and its text are the same to a phone.
+        (Key::Param(_), Value::Number(_) | Value::Bool(_) | Value::String(_)) => true,
+        _ if cell == MASK => true,
+        _ => typed(&key, cell).is_ok_and(|read| read == *value),
+    }
 }

@@ -12,6 +12,7 @@ mod validate;
 
 use std::fmt;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use time::OffsetDateTime;
@@ -23,13 +24,13 @@ use crate::lint::Levels;
 use crate::records::{Follower, RecordError, Records};
 use crate::resync::{Generation, Pipeline};
 use crate::store::{Store, StoreError, WriteError};
-use crate::vault::{UnlockError, Unlocked, Vault, unlock};
+use crate::vault::{UnlockError, Unlocked, Vault, unlock, unlock_read_only};
 
 pub use apply::Applied;
 pub use edit::{Edit, Expect, Name, What, typed};
 pub use find::{Entry, Group, Query};
-pub use format::{Format, FormatError, export, read};
-pub use plan::{Action, Difference, Liberties, Plan, Planned, Refused, Why};
+pub use format::{Format, FormatError, Reading, export, read, read_rows};
+pub use plan::{Action, Difference, Liberties, Plan, Planned, Refused, Why, dotted};
 pub use shown::{Secrecy, Shown};
 
 /// Edits the fleet. Clones share everything.
@@ -103,16 +104,28 @@ impl Fleet {
         })
     }
 
-    /// The fleet of a deployment, without a server: loads the files and opens the database.
+    /// The fleet of a deployment, without a server: loads the files and opens the database, which is made if it isn't there.
+    /// Names the file of the master key if that was made, too.
     ///
     /// # Errors
     /// When the files are broken, or the database can't be opened.
-    pub async fn open(config: Arc<Config>) -> Result<Self, FleetError> {
+    pub async fn open(config: Arc<Config>) -> Result<(Self, Option<PathBuf>), FleetError> {
         let store = Store::open(&config.database).await?;
         let Unlocked { vault, made } = unlock(&config, &store).await?;
-        if let Some(path) = made {
-            tracing::info!("made the key of the database's secrets, {}; keep a copy of it elsewhere", path.display());
-        }
+        Ok((Self::of_files(config, store, vault).await?, made))
+    }
+
+    /// The same for looking only: the database has to be there, and stays as it is.
+    ///
+    /// # Errors
+    /// When the files are broken, or the database can't be opened.
+    pub async fn open_read_only(config: Arc<Config>) -> Result<Self, FleetError> {
+        let store = Store::open_read_only(&config.database).await?;
+        let vault = unlock_read_only(&config, &store).await?;
+        Self::of_files(config, store, vault).await
+    }
+
+    async fn of_files(config: Arc<Config>, store: Store, vault: Vault) -> Result<Self, FleetError> {
         let loading = config.clone();
         let generation =
             tokio::task::spawn_blocking(move || Generation::load(&loading.templates, &loading.profiles, 1)).await;

@@ -360,7 +360,7 @@ impl Fleet {
         let secrecy = Secrecy::new(&after.packs);
         let mut planned = Vec::new();
         for (edit, name, old, new) in wanted {
-            let problems = self.group_problems(&generation, &after, &name, new.is_some()).await?;
+            let problems = self.group_problems(&after, &name, new.is_some()).await?;
             if !problems.is_empty() {
                 refused.extend(problems.into_iter().map(|(why, problem)| Refused {
                     row: edit.row.clone(),
@@ -398,7 +398,6 @@ impl Fleet {
     /// What is wrong with a group once the change is made.
     async fn group_problems(
         &self,
-        before: &Generation,
         after: &Arc<Generation>,
         name: &str,
         stays: bool,
@@ -409,7 +408,7 @@ impl Fleet {
             return Ok(vec![(Why::Wrong, problem(broken.to_string()).key("parent"))]);
         }
         if !stays && groups.id(name).is_none() {
-            let within = before.profiles.groups.iter().find(|group| group.parent.as_deref() == Some(name));
+            let within = groups.iter().find(|group| group.parent.as_deref() == Some(name));
             if let Some(within) = within {
                 return Ok(vec![(Why::Taken, problem(format!("the group {} lies within it", within.name)))]);
             }
@@ -523,6 +522,13 @@ fn differences(old: Option<Object>, new: Option<Object>) -> Vec<Difference> {
         .collect()
 }
 
+/// The values of an object of settings, by their dotted names.
+pub fn dotted(object: &Map<String, Value>) -> Vec<(String, Value)> {
+    let mut leaves = BTreeMap::new();
+    flatten(object, &mut Vec::new(), &mut leaves);
+    leaves.into_iter().map(|(path, value)| (path.join("."), value)).collect()
+}
+
 fn flatten(object: &Map<String, Value>, path: &mut Vec<String>, leaves: &mut BTreeMap<Vec<String>, Value>) {
     for (name, value) in object {
         path.push(name.clone());
@@ -535,7 +541,7 @@ fn flatten(object: &Map<String, Value>, path: &mut Vec<String>, leaves: &mut BTr
 }
 
 /// The texts of these settings of all lines.
-fn names(record: &Record, settings: &[&str]) -> Vec<String> {
+pub(super) fn names(record: &Record, settings: &[&str]) -> Vec<String> {
     let lines = record.settings.as_map().get("lines").and_then(Value::as_object);
     let lines = lines.into_iter().flat_map(|lines| lines.values());
     lines.flat_map(|line| settings.iter().filter_map(|name| line.get(*name)?.as_str()).map(str::to_owned)).collect()

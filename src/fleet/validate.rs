@@ -15,6 +15,7 @@ use crate::lint::{self, Finding, Levels, Severity};
 use crate::model::MacAddr;
 use crate::records::{GroupRecord, Record, device_of};
 use crate::resync::{Device, Generation};
+use crate::settings::Layer;
 
 /// What was found about one record.
 #[derive(Debug, Clone, Default)]
@@ -52,6 +53,12 @@ pub fn judge(
         judged.insert(mac, sorted(of_record));
     }
     judged
+}
+
+/// A device of a file, as it is.
+fn copy(file: &Device) -> Device {
+    let nothing = Layer::empty(Path::new(&Record::name(file.mac)));
+    Device::of_record(Some(file), file.mac, file.model, file.group, file.serial.clone(), nothing.into())
 }
 
 fn is_at(finding: &Finding, source: &str) -> bool {
@@ -92,7 +99,7 @@ impl Fleet {
             // As it will be, and not as it is.
             let device = match &entry.record {
                 Some(stored) => device_of(generation, &stored.record).ok(),
-                None => None,
+                None => generation.profiles.device(entry.mac).filter(|_| !entry.has_record).map(|file| copy(file)),
             };
             witnesses.extend(device);
         }

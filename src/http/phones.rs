@@ -98,7 +98,7 @@ impl Phones {
         let invited = self.onboarding.redeem(code, asked, &Phone { certificate, user_agent }).await;
         if let Invited::Bound(mac) = invited {
             // What the device is may be in no generation but the one that is in force now.
-            let lookup = self.records.device(&inquiry.generation, mac).await;
+            let lookup = self.records.lookup(&inquiry.generation, mac).await;
             looked_up.known.push((DeviceKey::Mac(mac), lookup));
         }
         looked_up.invited = Some(invited);

@@ -19,6 +19,7 @@ use super::view::Deployment;
 use crate::config::Config;
 use crate::document::Problems;
 use crate::model::{MacAddr, Secret};
+use crate::records::Snapshot;
 use crate::resync::{Device, Generation, Pipeline};
 
 /// What is looked at, and how much is told.
@@ -32,6 +33,8 @@ pub struct Options {
     pub devices: Option<HashSet<MacAddr>>,
     /// Plays every device's phone, too.
     pub emulate: bool,
+    /// What the database has; none: files alone.
+    pub records: Option<Snapshot>,
 }
 
 /// Devices that are looked at before their findings are brought together: enough to keep all cores busy, few enough for
@@ -51,26 +54,34 @@ pub fn run(config_file: &Path, options: &Options, progress: &mut dyn FnMut(usize
     };
     match Generation::load(&config.templates, &config.profiles, 1) {
         Ok(generation) => {
-            let played = match options.emulate.then(|| emulation(&config)).transpose() {
+            let played = match options.emulate.then(|| emulation(&config, options)).transpose() {
                 Ok(played) => played,
                 Err(problems) => return unloaded(problems, &Settings::ABOUT),
             };
-            check(&config, &generation, &levels, options, played, progress)
+            let (generation, broken) = match &options.records {
+                Some(records) => records.over(&generation),
+                None => (generation, Vec::new()),
+            };
+            check(&config, &generation, &levels, options, Apart { played, broken }, progress)
         }
         Err(problems) => unloaded(problems, &Settings::ABOUT),
     }
 }
 
-/// What keeps a deployment from being loaded can't be allowed: nothing of it is served.
 /// Plays phones against a pipeline of its own, whose generation has something for every secret. What the pipeline keeps
 /// ready would only take memory.
-fn emulation(config: &Config) -> Result<Emulation, Problems> {
+fn emulation(config: &Config, options: &Options) -> Result<Emulation, Problems> {
     let generation = Generation::load(&config.templates, &config.profiles, 1)?.with_stand_ins();
+    let generation = match &options.records {
+        Some(records) => records.over(&generation).0,
+        None => generation,
+    };
     let limit = config.limits.profile_bytes;
     let pipeline = Pipeline::new(generation, 0, Secret::new([0; 32]), limit);
     Ok(Emulation::new(Arc::new(pipeline), limit))
 }
 
+/// What keeps a deployment from being loaded can't be allowed: nothing of it is served.
 fn unloaded(problems: Problems, about: &'static About) -> Report {
     let levels = Levels::default();
     let mut collector = Collector::new(&levels, Allows::default(), FEW);
@@ -88,7 +99,16 @@ pub fn check_loaded(
     options: &Options,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Report {
-    check(config, generation, levels, options, None, progress)
+    check(config, generation, levels, options, Apart::default(), progress)
+}
+
+/// What is found otherwise than by looking at devices.
+#[derive(Default)]
+struct Apart {
+    /// Phones to be played.
+    played: Option<Emulation>,
+    /// Devices whose records nothing can be made of.
+    broken: Vec<(MacAddr, Problems)>,
 }
 
 fn check(
@@ -96,12 +116,12 @@ fn check(
     generation: &Generation,
     levels: &Levels,
     options: &Options,
-    played: Option<Emulation>,
+    apart: Apart,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Report {
     let mut rules = super::rules::all();
     rules.retain(|rule| rule.about().id != Emulation::ABOUT.id);
-    rules.extend(played.map(|rule| Box::new(rule) as Box<dyn Rule>));
+    rules.extend(apart.played.map(|rule| Box::new(rule) as Box<dyn Rule>));
     rules.retain(|rule| {
         let id = rule.about().id;
         levels.is_on(id) && (options.rules.is_empty() || options.rules.iter().any(|wanted| wanted == id))
@@ -111,6 +131,12 @@ fn check(
     let mut collector = Collector::new(levels, Allows::read(&sources(config, generation)), keep);
     let shared = each(&rules, |rule, findings| rule.deployment(&deployment, findings));
     shared.into_iter().for_each(|(about, findings)| collector.add(about, None, findings));
+
+    for (mac, problems) in apart.broken {
+        for (about, finding) in loading::findings(problems, &Settings::ABOUT) {
+            collector.add(about, Some(mac), vec![finding]);
+        }
+    }
 
     let mut devices = generation.profiles.devices();
     if let Some(wanted) = &options.devices {

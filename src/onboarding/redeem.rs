@@ -11,10 +11,7 @@ use crate::fleet::{Actor, Edit, Expect, FleetError, Liberties, Name, What};
 use crate::model::{MacAddr, Secret};
 use crate::packs::Identified;
 use crate::resync::{Invited, Request};
-use crate::store::{CodeRow, WriteError};
-
-/// Tries with the right code from the wrong phone; then it is good for nothing.
-const MOST_FAILURES: i64 = 10;
+use crate::store::{CodeRow, MOST_FAILURES, WriteError};
 
 /// Times that a change is tried while others change the same.
 const TRIES: usize = 3;

@@ -141,11 +141,6 @@ impl Records {
         self.of_mac(generation, mac).await
     }
 
-    /// Looks up one device.
-    pub async fn device(&self, generation: &Generation, mac: MacAddr) -> Lookup {
-        self.of_mac(generation, mac).await
-    }
-
     async fn of_mac(&self, generation: &Generation, mac: MacAddr) -> Lookup {
         // Most of those that nobody knows end here, without a question to the database.
         let Some(revision) = self.revision_of(mac) else { return Lookup::File };
@@ -167,27 +162,32 @@ impl Records {
     }
 
     async fn of_serial(&self, generation: &Generation, serial: &Serial) -> Lookup {
+        if let Some(mac) = self.serials.get(serial) {
+            match self.of_mac(generation, mac).await {
+                Lookup::Record(device) if device.serial.as_ref() == Some(serial) => return Lookup::Record(device),
+                Lookup::Away => return Lookup::Away,
+                // It was given to another device since.
+                _ => drop(self.serials.remove(serial)),
+            }
+        }
         let file = generation.profiles.device_by_serial(serial).map(|device| device.mac);
-        let remembered = self.serials.get(serial);
-        let mac = match remembered {
-            Some(mac) => Some(mac),
-            None if self.count() == 0 => None,
-            None => match self.ask(|| self.store.serials(std::slice::from_ref(serial))).await {
+        let of_record = match self.count() {
+            0 => None,
+            _ => match self.ask(|| self.store.serials(std::slice::from_ref(serial))).await {
                 Some(found) => found.first().map(|(_, mac)| *mac),
+                // A device of a file that no record is laid over is known without the database.
+                None if file.is_some_and(|mac| self.revision_of(mac).is_none()) => None,
                 None => return Lookup::Away,
             },
         };
-        let Some(mac) = mac.or(file) else { return Lookup::Nothing };
+        let Some(mac) = of_record.or(file) else { return Lookup::Nothing };
         match self.of_mac(generation, mac).await {
             Lookup::Record(device) if device.serial.as_ref() == Some(serial) => {
                 self.serials.insert(serial.clone(), mac);
                 Lookup::Record(device)
             }
-            // It was given to another device, whose record is looked for next time.
-            Lookup::Record(_) => {
-                self.serials.remove(serial);
-                Lookup::Nothing
-            }
+            // Its record gives the file's device another one.
+            Lookup::Record(_) => Lookup::Nothing,
             Lookup::File if file != Some(mac) => Lookup::Nothing,
             other => other,
         }

@@ -8,6 +8,7 @@ mod known;
 mod record;
 mod resolve;
 mod seal;
+mod snapshot;
 mod tree;
 
 pub use follow::{Follower, Following};
@@ -16,4 +17,5 @@ pub use known::{News, Records};
 pub use record::{Record, RecordError, Stored};
 pub use resolve::{device_of, group_of};
 pub use seal::{open as open_tree, seal as seal_tree};
+pub use snapshot::Snapshot;
 pub use tree::{MASK, Tree, TreeError};

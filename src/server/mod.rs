@@ -31,6 +31,7 @@ use crate::store::{Store, StoreError};
 use crate::tls::{Acceptor, BindError, Bounds, ConnectionFailure, Listening, bind, serve};
 use crate::uploads::{UploadError, Uploads};
 use crate::vault::{self, UnlockError};
+use crate::webhooks::{self, WebhookError};
 
 pub use first_start::{FirstStart, first_start};
 pub use reload::Reloader;
@@ -64,6 +65,8 @@ pub enum StartError {
     Fleet(#[from] FleetError),
     #[error(transparent)]
     Recorder(#[from] RecorderError),
+    #[error(transparent)]
+    Webhook(#[from] WebhookError),
     #[error(transparent)]
     Uploads(#[from] UploadError),
     #[error("{listener}: {error}")]
@@ -132,9 +135,8 @@ impl Server {
         }
         reloader.announce();
         let (follower, following) = Follower::new();
-
         let fleet = Fleet::of_server(config.clone(), &records, pipeline.clone(), follower.clone())?;
-        let onboarding = Onboarding::new(fleet, &config.onboarding);
+        let onboarding = Onboarding::new(fleet.clone(), &config.onboarding);
 
         let folders = Folders::new(&config.folders);
         let (inviting, keeping) = (onboarding.clone(), uploads.clone());
@@ -170,6 +172,9 @@ impl Server {
                 pipeline: reloader.pipeline().clone(),
                 store: records.store().clone(),
                 records: records.clone(),
+                fleet: fleet.clone(),
+                onboarding: onboarding.clone(),
+                uploads: uploads.clone(),
                 reload: Box::new(move || {
                     let reloader = to_reload.clone();
                     Box::pin(async move { reloader.reload().await })
@@ -187,6 +192,14 @@ impl Server {
             let failed = |failure: ConnectionFailure| tracing::debug!(peer = %failure.peer, "admin: {}", failure.error);
             listeners.spawn(serve(listening, Bounds::new(&limits), answer, failed, stopping.clone()));
         }
+        let parts = webhooks::Parts {
+            store: records.store().clone(),
+            records: records.clone(),
+            pipeline: reloader.pipeline().clone(),
+            fleet,
+            metrics: recorder.metrics().clone(),
+        };
+        webhooks::start(&config.webhooks, parts, &recorder, &stopping, &mut listeners)?;
         let mut stopping_to_follow = stopping.clone();
         let (groups, to_flush) = (reloader.clone(), recorder.clone());
         listeners.spawn(async move {

@@ -29,6 +29,24 @@ pub struct CodeRow {
     pub expires: OffsetDateTime,
 }
 
+impl CodeRow {
+    /// Whether phones can still come with it, in one word.
+    pub fn state(&self, now: OffsetDateTime) -> &'static str {
+        if self.expires <= now {
+            "expired"
+        } else if self.uses >= self.max_uses {
+            "used"
+        } else if self.failures >= MOST_FAILURES {
+            "blocked"
+        } else {
+            "open"
+        }
+    }
+}
+
+/// Tries with the right code from the wrong phone; then it is good for nothing.
+pub const MOST_FAILURES: i64 = 10;
+
 const COLUMNS: &str =
     "id, hash, mac, group_name, settings, takes_over, uses, max_uses, failures, created, created_by, expires";
 
@@ -72,6 +90,13 @@ impl Store {
     pub async fn code(&self, hash: &str) -> Result<Option<CodeRow>, StoreError> {
         let sql = format!("SELECT {COLUMNS} FROM codes WHERE hash = $1");
         let found = self.fetch(sqlx::query(AssertSqlSafe(sql)).bind(hash), code).await?;
+        Ok(found.into_iter().next())
+    }
+
+    /// An invitation by its id.
+    pub async fn code_of_id(&self, id: &str) -> Result<Option<CodeRow>, StoreError> {
+        let sql = format!("SELECT {COLUMNS} FROM codes WHERE id = $1");
+        let found = self.fetch(sqlx::query(AssertSqlSafe(sql)).bind(id), code).await?;
         Ok(found.into_iter().next())
     }
 

@@ -57,6 +57,10 @@ pub enum StoreError {
     Foreign { name: String, version: i64 },
     #[error("the database {name} is locked by another program")]
     Locked { name: String },
+    #[error(
+        "the database {name} can't be read or written on its disk: {reason}; look at its permissions, quota and file system"
+    )]
+    Disk { name: String, reason: String },
     #[error("the disk that the database {name} is on is full")]
     Full { name: String },
     #[error("what should go into the database {name} can't be read: {error}")]
@@ -71,6 +75,8 @@ pub enum StoreError {
 const BUSY: u32 = 5;
 const LOCKED: u32 = 6;
 const CORRUPT: u32 = 11;
+const READ_ONLY: u32 = 8;
+const INPUT_OUTPUT: u32 = 10;
 const FULL: u32 = 13;
 const NOT_A_DATABASE: u32 = 26;
 
@@ -108,6 +114,7 @@ impl StoreError {
             Some(BUSY | LOCKED) => Self::Locked { name },
             Some(CORRUPT | NOT_A_DATABASE) => Self::Damaged { name, reason: error.to_string() },
             Some(FULL) => Self::Full { name },
+            Some(READ_ONLY | INPUT_OUTPUT) => Self::Disk { name, reason: error.to_string() },
             _ => Self::Query { name, error },
         }
     }

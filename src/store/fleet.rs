@@ -239,16 +239,8 @@ impl Store {
         if revision < now - KEPT_REVISIONS || revision > now {
             return Ok(None);
         }
-        let read = |row: &AnyRow| {
-            let kind = match text(row, "kind")?.as_str() {
-                "device" => ChangeKind::Device,
-                "group" => ChangeKind::Group,
-                _ => return Err("kind"),
-            };
-            Ok(Change { revision: number(row, "revision")?, kind, name: text(row, "name")? })
-        };
         let sql = "SELECT revision, kind, name FROM changes WHERE revision > $1 ORDER BY revision";
-        self.fetch(sqlx::query(sql).bind(revision), read).await.map(Some)
+        self.fetch(sqlx::query(sql).bind(revision), change).await.map(Some)
     }
 
     /// What the database tells of changes by itself; none where it doesn't.
@@ -258,6 +250,15 @@ impl Store {
             None => Ok(None),
         }
     }
+}
+
+pub(super) fn change(row: &AnyRow) -> Result<Change, &'static str> {
+    let kind = match text(row, "kind")?.as_str() {
+        "device" => ChangeKind::Device,
+        "group" => ChangeKind::Group,
+        _ => return Err("kind"),
+    };
+    Ok(Change { revision: number(row, "revision")?, kind, name: text(row, "name")? })
 }
 
 async fn remove(

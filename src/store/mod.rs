@@ -4,8 +4,10 @@
 
 mod access;
 mod audit;
+mod backup;
 mod codes;
 mod conditions;
+mod copy;
 mod devices;
 mod error;
 mod events;
@@ -15,6 +17,7 @@ mod idempotency;
 mod keys;
 mod outbox;
 mod postgres;
+mod restore;
 mod rows;
 mod schema;
 mod sqlite;
@@ -34,7 +37,8 @@ use crate::config::{Database, DatabaseUrl};
 use crate::model::Secret;
 
 pub use audit::{AuditFilter, AuditRow};
-pub use codes::CodeRow;
+pub use backup::{BackupError, Copied};
+pub use codes::{CodeRow, MOST_FAILURES};
 pub use devices::{DeviceFilter, DeviceRow};
 pub use error::StoreError;
 pub use events::{EventFilter, EventGroup, GroupBy};
@@ -42,7 +46,7 @@ pub use fleet::{Change, ChangeKind, DeviceWrite, FleetWrite, GroupWrite, WriteEr
 pub use groups::GroupRow;
 pub use idempotency::{Begun, Stored};
 pub use keys::{KeyRow, SealedRow, SealedTable};
-pub use outbox::{Delivery, Message};
+pub use outbox::{Delivery, Message, Position};
 pub use postgres::Notifications;
 pub use schema::Step;
 use trust::Trust;

@@ -1,13 +1,39 @@
 //! What webhooks are to be told: kept until it is taken, or given up.
 
+use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
 use time::OffsetDateTime;
 
-use super::rows::{instant, milliseconds};
-use super::{Store, StoreError};
+use super::fleet::change;
+use super::rows::{instant, milliseconds, number, text};
+use super::{Change, Store, StoreError};
 
 /// Messages that one statement inserts.
 const ROWS: usize = 8;
+
+/// A place among the fleet's changes: everything before it, and itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Position {
+    revision: i64,
+    /// The last change of the revision, `kind/name`; empty: all of them.
+    name: String,
+}
+
+impl Position {
+    /// After everything that a revision changed.
+    pub fn at(revision: i64) -> Self {
+        Self { revision, name: String::new() }
+    }
+
+    /// At a change.
+    pub fn of(change: &Change) -> Self {
+        Self { revision: change.revision, name: format!("{}/{}", change.kind.as_str(), change.name) }
+    }
+
+    pub fn revision(&self) -> i64 {
+        self.revision
+    }
+}
 
 /// What a webhook is to be told.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,19 +66,25 @@ impl Store {
         Ok(laid_out)
     }
 
-    /// The same of changes of the fleet, up to `revision`; `from` is the position that they were read at. False, and
-    /// nothing done, where another node has done it.
+    /// The same of changes of the fleet, from one position to another. False, and nothing done, where another server has
+    /// moved the position meanwhile.
     pub async fn lay_out_changes(
         &self,
         webhook: &str,
         messages: &[Message],
-        from: i64,
-        revision: i64,
+        from: &Position,
+        to: &Position,
     ) -> Result<bool, StoreError> {
         let failed = |error| self.failed(error);
         let mut transaction = self.begin_writing().await?;
-        let sql = "UPDATE webhook_positions SET revision = $1 WHERE webhook = $2 AND revision = $3";
-        let moved = sqlx::query(sql).bind(revision).bind(webhook.to_owned()).bind(from);
+        let sql =
+            "UPDATE webhook_positions SET revision = $1, name = $2 WHERE webhook = $3 AND revision = $4 AND name = $5";
+        let moved = sqlx::query(sql)
+            .bind(to.revision)
+            .bind(to.name.clone())
+            .bind(webhook.to_owned())
+            .bind(from.revision)
+            .bind(from.name.clone());
         if moved.execute(&mut *transaction).await.map_err(failed)?.rows_affected() != 1 {
             return Ok(false);
         }
@@ -63,13 +95,28 @@ impl Store {
         Ok(true)
     }
 
-    /// Up to where the fleet's changes are laid out for a webhook. One that is new begins at `now`.
-    pub async fn webhook_position(&self, webhook: &str, now: i64) -> Result<i64, StoreError> {
+    /// Up to where the fleet's changes are laid out for a webhook. One that is new begins at the revision `now`.
+    pub async fn webhook_position(&self, webhook: &str, now: i64) -> Result<Position, StoreError> {
         let failed = |error| self.failed(error);
-        let sql = "INSERT INTO webhook_positions (webhook, revision) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+        let find = "SELECT revision, name FROM webhook_positions WHERE webhook = $1";
+        let read = |row: &AnyRow| Ok(Position { revision: number(row, "revision")?, name: text(row, "name")? });
+        let found = self.fetch(sqlx::query(find).bind(webhook.to_owned()), read).await?;
+        if let Some(position) = found.into_iter().next() {
+            return Ok(position);
+        }
+        let sql = "INSERT INTO webhook_positions (webhook, revision, name) VALUES ($1, $2, '') ON CONFLICT DO NOTHING";
         sqlx::query(sql).bind(webhook.to_owned()).bind(now).execute(&self.pool).await.map_err(failed)?;
-        let sql = "SELECT revision FROM webhook_positions WHERE webhook = $1";
-        sqlx::query_scalar(sql).bind(webhook.to_owned()).fetch_one(&self.pool).await.map_err(failed)
+        let found = self.fetch(sqlx::query(find).bind(webhook.to_owned()), read).await?;
+        Ok(found.into_iter().next().unwrap_or_else(|| Position::at(now)))
+    }
+
+    /// The changes after a position, in order, `limit` at most.
+    pub async fn changes_after(&self, position: &Position, limit: u32) -> Result<Vec<Change>, StoreError> {
+        let sql = "SELECT revision, kind, name FROM changes WHERE revision > $1 \
+                   OR (revision = $1 AND $2 <> '' AND kind || '/' || name > $2) \
+                   ORDER BY revision, kind || '/' || name LIMIT $3";
+        let query = sqlx::query(sql).bind(position.revision).bind(position.name.clone()).bind(i64::from(limit));
+        self.fetch(query, change).await
     }
 
     /// How many messages wait for a webhook.

@@ -115,6 +115,15 @@ pub async fn take_time(connection: &mut AnyConnection) -> Result<(), sqlx::Error
     sqlx::raw_sql(settings).execute(connection).await.map(drop)
 }
 
+/// Keeps others from writing to tables until the transaction ends; those that read see what was there before.
+pub async fn take_tables(connection: &mut AnyConnection, tables: &[&str]) -> Result<(), sqlx::Error> {
+    let list: Vec<_> = tables.iter().map(|name| format!("\"{name}\"")).collect();
+    // Waiting for the locks keeps to the connection's limit.
+    let lock = format!("LOCK TABLE {} IN EXCLUSIVE MODE", list.join(", "));
+    sqlx::raw_sql(AssertSqlSafe(lock)).execute(&mut *connection).await?;
+    take_time(connection).await
+}
+
 /// Keeps others from changing the schema until the transaction ends.
 pub async fn lock_schema(connection: &mut AnyConnection) -> Result<(), sqlx::Error> {
     // Any number will do that no other program takes for the same: "resyncd" in ASCII.

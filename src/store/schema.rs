@@ -14,6 +14,17 @@ pub struct Step {
     pub sql: &'static str,
 }
 
+/// Where the schema of a database stands.
+#[derive(Debug)]
+pub(super) enum Standing {
+    /// It is ours, and lacks these steps.
+    Lacks(Vec<Step>),
+    /// It has a step that this program doesn't know.
+    Newer { version: i64, known: i64 },
+    /// A step of it is not what this program knows by its number.
+    Foreign(i64),
+}
+
 impl Store {
     /// The steps that opening the database would apply, in their order. A file that isn't there lacks them all.
     ///
@@ -21,28 +32,40 @@ impl Store {
     /// When the database can't be opened, was written by a newer resyncd, or has a schema of somebody else's.
     pub async fn pending(database: &Database) -> Result<Vec<Step>, StoreError> {
         let location = Location::of(database)?;
-        let steps = MIGRATIONS.iter().map(|(version, name, sql)| Step { version: *version, name, sql });
         if let Location::Sqlite(file) = &location
             && file.is_missing()?
         {
-            return Ok(steps.collect());
+            return Ok(steps().collect());
         }
         let name = location.name();
         let failed = |error| StoreError::of(&name, error);
         let mut connection = connect(&location, Access::Read, database).await?;
-        let applied = applied(&mut connection, location.backend()).await.map_err(failed)?;
+        let standing = standing(&mut connection, location.backend()).await.map_err(failed)?;
         connection.close().await.map_err(failed)?;
-        for (version, checksum) in &applied {
-            match MIGRATIONS.iter().find(|(known, ..)| known == version) {
-                None => return Err(StoreError::Newer { name, version: *version, known: newest() }),
-                Some((_, _, sql)) if *checksum != checksum_of(sql) => {
-                    return Err(StoreError::Foreign { name, version: *version });
-                }
-                Some(_) => {}
-            }
+        match standing {
+            Standing::Lacks(steps) => Ok(steps),
+            Standing::Newer { version, known } => Err(StoreError::Newer { name, version, known }),
+            Standing::Foreign(version) => Err(StoreError::Foreign { name, version }),
         }
-        Ok(steps.filter(|step| !applied.iter().any(|(version, _)| *version == step.version)).collect())
     }
+}
+
+fn steps() -> impl Iterator<Item = Step> {
+    MIGRATIONS.iter().map(|(version, name, sql)| Step { version: *version, name, sql })
+}
+
+/// Where the schema of a database stands.
+pub(super) async fn standing(connection: &mut AnyConnection, backend: Backend) -> Result<Standing, sqlx::Error> {
+    let applied = applied(connection, backend).await?;
+    for (version, checksum) in &applied {
+        match steps().find(|step| step.version == *version) {
+            None => return Ok(Standing::Newer { version: *version, known: newest() }),
+            Some(step) if *checksum != checksum_of(step.sql) => return Ok(Standing::Foreign(*version)),
+            Some(_) => {}
+        }
+    }
+    let is_applied = |step: &Step| applied.iter().any(|(version, _)| *version == step.version);
+    Ok(Standing::Lacks(steps().filter(|step| !is_applied(step)).collect()))
 }
 
 /// As sqlx notes it down.

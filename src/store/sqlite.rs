@@ -50,6 +50,12 @@ impl Location {
         Ok(())
     }
 
+    /// Whether a path leads to this file too.
+    pub fn is_same(&self, other: &Path) -> bool {
+        let own = self.path.canonicalize();
+        own.is_ok_and(|own| other.canonicalize().is_ok_and(|other| own == other))
+    }
+
     /// Whether there is no such file; an error where that can't be told.
     pub fn is_missing(&self) -> Result<bool, StoreError> {
         let exists = self.path.try_exists().map_err(|error| StoreError::File { path: self.path.clone(), error })?;

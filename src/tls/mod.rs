@@ -7,6 +7,7 @@
 mod accept;
 mod acceptor;
 pub mod certificates;
+mod client;
 mod context;
 mod handshake;
 mod pem;
@@ -15,4 +16,5 @@ mod verify;
 
 pub use accept::{BindError, Bounds, ConnectionError, ConnectionFailure, Listening, bind, serve};
 pub use acceptor::Acceptor;
+pub use client::{ClientTls, ClientTlsError};
 pub use handshake::HandshakeError;

@@ -63,7 +63,9 @@ fn a_network_that_swallows_everything() {
     node.cable.open();
     assert_ready(node, 200);
     assert_eq!(node.ask(&path(1)).status, 200);
-    assert_soon("the events are in the database", TRIES, || flags(&cluster, 0).len() >= 2 && flags(&cluster, 1).len() == 3);
+    assert_soon("the events are in the database", TRIES, || {
+        flags(&cluster, 0).len() >= 2 && flags(&cluster, 1).len() == 3
+    });
     assert!(flags(&cluster, 0).last().unwrap().contains("database-away"));
     let refused = cluster.sql("SELECT refusal FROM events WHERE refusal = 'database-away'");
     assert!(refused.len() >= 40, "{refused:?}");
@@ -160,8 +162,10 @@ fn a_server_that_starts_without_its_database() {
 #[test]
 fn an_older_server_beside_a_newer_schema() {
     let Some(mut cluster) = one() else { return };
-    cluster.sql("INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
-                 VALUES (9999, 'of a newer resyncd', TRUE, '\\x00', 0)");
+    cluster.sql(
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
+                 VALUES (9999, 'of a newer resyncd', TRUE, '\\x00', 0)",
+    );
     // What runs goes on, with new connections too.
     cluster.postgres.stop();
     assert_ready(&cluster.nodes[0], 503);

@@ -105,7 +105,9 @@ fn phones_get_their_profiles_whatever_breaks() {
 
     // Every event of those that lived is in the database, and most of the one that was killed.
     for (number, node) in [(1, &cluster.nodes[0]), (2, &cluster.nodes[1])] {
-        assert_soon("every event is in the database", TRIES, || cluster.events(number) == node.metric("resyncd_events_total"));
+        assert_soon("every event is in the database", TRIES, || {
+            cluster.events(number) == node.metric("resyncd_events_total")
+        });
         assert_eq!(node.metric("resyncd_events_lost_total"), 0);
     }
     let answers: u64 = before.iter().chain(&meanwhile).flat_map(|report| report.statuses.values()).sum();

@@ -185,10 +185,8 @@ impl Postgres {
     fn end(&mut self) {
         // SIGINT: end now, and leave nothing behind. Its child processes would outlive a SIGKILL.
         if let Some(mut process) = self.process.take() {
-            let _ = rustix::process::kill_process(
-                rustix::process::Pid::from_child(&process),
-                rustix::process::Signal::INT,
-            );
+            let _ =
+                rustix::process::kill_process(rustix::process::Pid::from_child(&process), rustix::process::Signal::INT);
             let _ = process.wait();
         }
     }

@@ -10,11 +10,15 @@ mod sarif;
 use std::collections::HashSet;
 use std::path::Path;
 
-use super::{Ending, Failure};
+use super::{Ending, Failure, snapshot};
+use crate::config::Config;
 use crate::diff::{self, Side};
 use crate::lint::{self, Finding, Options, Report, Severity};
 use crate::model::{Escaped, MacAddr};
+use crate::records::Snapshot;
 use crate::revision::{Deployment, RevisionError};
+use crate::store::Store;
+use crate::vault::Vault;
 
 /// Find what is wrong before a phone does.
 ///
@@ -45,6 +49,10 @@ pub struct Args {
     /// looked at in any case.
     #[arg(long, value_name = "REVISION")]
     since: Option<String>,
+    /// Every device of the database, too, as it would be served: findings then name database/devices/MAC. Left out, files
+    /// alone are looked at.
+    #[arg(long, conflicts_with = "since")]
+    records: bool,
 }
 
 /// The formats of findings.
@@ -77,6 +85,7 @@ impl Args {
             all_devices: self.all_devices,
             rules: self.rules.clone(),
             emulate: self.emulate,
+            records: if self.records { records(config_file)? } else { None },
             devices: self.since.as_ref().map(|revision| changed(revision, config_file)).transpose()?.flatten(),
         };
         let mut bar = progress::Bar::new();
@@ -92,6 +101,13 @@ impl Args {
         eprintln!("{}", summary(&report));
         Ok(if report.worst >= Some(self.fail_on) { Ending::Findings } else { Ending::Fine })
     }
+}
+
+/// What the database has; none where it can't be told where that is, which is a finding anyway.
+fn records(config_file: &Path) -> Result<Option<Snapshot>, Failure> {
+    let Ok(config) = Config::load(config_file) else { return Ok(None) };
+    let read = |store: Store, vault: Vault| async move { Snapshot::of_all(&store, &vault).await };
+    snapshot::take(&config, "leave --records out to check the files alone", read)
 }
 
 /// The devices for which something changes against a revision; none where either side can't be loaded, so that all are

@@ -38,5 +38,6 @@ CREATE INDEX webhook_outbox_due ON webhook_outbox (webhook, due);
 -- Up to where the fleet's changes are in the outbox.
 CREATE TABLE webhook_positions (
     webhook TEXT PRIMARY KEY,
-    revision BIGINT NOT NULL
+    revision BIGINT NOT NULL,
+    name TEXT NOT NULL              -- the last of that revision, kind/name; empty: all of them
 );
