@@ -88,7 +88,7 @@ impl Cluster {
     /// The fleet, with a connection of its own to the database.
     pub fn fleet(&self) -> Fleet {
         let deployment = deployment(0, self.postgres.port);
-        self.runtime.block_on(Fleet::open(Arc::new(deployment.config()))).unwrap()
+        self.runtime.block_on(Fleet::open(Arc::new(deployment.config()))).unwrap().0
     }
 
     /// What a statement gives, as text.

@@ -134,7 +134,7 @@ fn two_nodes_as_the_example_has_them() {
     let variables = [("RESYNCD_DATABASE_URL", url.as_str()), ("RESYNCD_SECRETS_MASTER_KEY", KEY)];
     let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let config = resyncd::config::Config::load_with_environment(&elsewhere.path("resyncd.toml"), variables).unwrap();
-    let fleet = runtime.block_on(Fleet::open(Arc::new(config))).unwrap();
+    let (fleet, _) = runtime.block_on(Fleet::open(Arc::new(config))).unwrap();
     let device = json!({
         "model": MODEL,
         "group": "bakery",
