@@ -66,7 +66,8 @@ impl Balancer {
         for (address, node) in NODES.iter().zip(nodes) {
             let port = node.address("admin").port();
             // Every server of haproxy has its own port to be asked on.
-            config = config.replace(&format!("{address}:8443\n"), &format!("{} check port {port}\n", node.address("https")));
+            config =
+                config.replace(&format!("{address}:8443\n"), &format!("{} check port {port}\n", node.address("https")));
             config = config.replace(&format!("{address}:8443"), &node.address("https").to_string());
         }
         let port = free_port();
@@ -77,10 +78,9 @@ impl Balancer {
         let own = own.to_str().unwrap();
         match name {
             "haproxy" => command.args(["-db", "-f", own]),
-            _ => command.args(["-c", own, "-e", "stderr", "-g"]).arg(format!(
-                "daemon off; pid {};",
-                deployment.path("nginx.pid").display()
-            )),
+            _ => command
+                .args(["-c", own, "-e", "stderr", "-g"])
+                .arg(format!("daemon off; pid {};", deployment.path("nginx.pid").display())),
         };
         let process = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         Some(Self { process, address: SocketAddr::from(([127, 0, 0, 1], port)) })
