@@ -9,11 +9,11 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::page::{List, Page, limit};
 use super::problem::{Kind, Mistake};
-use super::query::{Query, parse};
+use super::query::Query;
+use super::reach::mac;
 use super::{Api, Problem};
 use crate::document::{nearest, parse_duration};
 use crate::events::{Entry, EventId, Outcome, rfc3339};
-use crate::model::MacAddr;
 use crate::store::EventFilter;
 use crate::tokens::Caller;
 
@@ -185,7 +185,7 @@ impl Asked {
         Ok(EventFilter {
             since: moment("since", self.since.as_deref(), now)?,
             until: moment("until", self.until.as_deref(), now)?,
-            device: parse::<MacAddr>("device", self.device.as_deref())?,
+            device: mac("device", self.device.as_deref())?,
             outcome: outcome(self.outcome.as_deref())?,
             before: None,
         })
@@ -201,7 +201,7 @@ pub fn moment(name: &str, text: Option<&str>, now: OffsetDateTime) -> Result<Opt
     });
     let wrong = || {
         let help = "write 2026-03-01T10:00:00Z or 24h".to_owned();
-        Problem::of(Kind::Malformed, vec![Mistake::of_key(name, "is no time").help(help)])
+        Problem::of(Kind::Invalid, vec![Mistake::of_key(name, "is no time").help(help)])
     };
     ago.or_else(|| OffsetDateTime::parse(text, &Rfc3339).ok()).map(Some).ok_or_else(wrong)
 }

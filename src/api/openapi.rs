@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn, PathItem};
-use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{
     Components, ContentBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Ref, RefOr, Required,
@@ -22,24 +22,40 @@ const ABOUT: &str = "Devices, groups and what phones do, for your own programs. 
                      idempotency keys and webhooks. Every error is a problem (RFC 9457).";
 
 /// What any operation may answer beside what it says itself.
-const ANY: [(&str, &str); 8] = [
+const ANY: [(&str, &str); 9] = [
     ("400", "The request is malformed"),
     ("401", "No token, or none that holds"),
     ("403", "The token may not do this"),
     ("404", "There is no such thing, or none that the token may see"),
     ("406", "The header Accept lets nothing through"),
+    ("422", "What is asked for can't be"),
     ("429", "Too much was asked for; Retry-After tells when to ask again"),
     ("500", "Something went wrong; the server's log tells what"),
     ("503", "It can't be had at the moment; Retry-After tells when to ask again"),
 ];
 
 /// What an operation that takes a body, or makes something, may answer.
-const CHANGING: [(&str, &str); 5] = [
+const CHANGING: [(&str, &str); 4] = [
     ("408", "The body did not come in time"),
     ("409", "It is in the way of something else, or the same request is being answered"),
     ("413", "The body is too large"),
     ("415", "The body is not application/json"),
-    ("422", "What is asked for can't be, or the idempotency key belongs to another request"),
+];
+
+/// What an operation that takes `If-Match` may answer.
+const CONDITIONAL: [(&str, &str); 2] = [
+    ("412", "It is not as the request expects it"),
+    ("428", "It is there already, and the request doesn't say which it changes"),
+];
+
+/// What stands in a path, and what it has to look like.
+const IN_PATHS: [(&str, &str); 3] = [
+    (
+        "mac",
+        "^([0-9A-Fa-f][02468ACEace][0-9A-Fa-f]{10}|[0-9A-Fa-f][02468ACEace](:[0-9A-Fa-f]{2}){5}|[0-9A-Fa-f][02468ACEace](-[0-9A-Fa-f]{2}){5})$",
+    ),
+    ("id", "^[0-9a-f]{32}$"),
+    ("name", "^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"),
 ];
 
 /// The document.
@@ -79,13 +95,34 @@ fn complete(item: &mut PathItem) {
     let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.patch, &mut item.delete];
     for ((operation, makes), changes) in operations.into_iter().zip(makes).zip(changes) {
         let Some(operation) = operation else { continue };
+        let parameters = operation.parameters.get_or_insert_with(Vec::new);
+        parameters.iter_mut().for_each(narrow);
+        let named = |parameter: &RefOr<Parameter>| matches!(parameter, RefOr::T(found) if found.name == "If-Match");
+        let conditional = CONDITIONAL.iter().filter(|_| parameters.iter().any(named));
         let changing = CHANGING.iter().filter(|_| changes);
-        for (status, meaning) in ANY.iter().chain(changing) {
+        let responses: Vec<_> = ANY.iter().chain(changing).chain(conditional).collect();
+        for (status, meaning) in responses {
             add_response(operation, status, meaning);
         }
         if makes {
             operation.parameters.get_or_insert_with(Vec::new).push(idempotency_key());
         }
+    }
+}
+
+/// Parameters are texts, there or not there, but never null; and what stands in a path has its own look.
+fn narrow(parameter: &mut RefOr<Parameter>) {
+    let RefOr::T(parameter) = parameter else { return };
+    let Some(RefOr::T(Schema::Object(schema))) = &mut parameter.schema else { return };
+    if let SchemaType::Array(types) = &mut schema.schema_type {
+        types.retain(|kind| *kind != Type::Null);
+        if let [one] = types.as_slice() {
+            schema.schema_type = SchemaType::Type(one.clone());
+        }
+    }
+    if parameter.parameter_in == ParameterIn::Path {
+        let pattern = IN_PATHS.iter().find(|(name, _)| *name == parameter.name);
+        schema.pattern = pattern.map(|(_, pattern)| (*pattern).to_owned());
     }
 }
 

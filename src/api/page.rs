@@ -69,7 +69,7 @@ impl List {
             let mistake = Mistake::of_key("cursor", "is none that this list gave out").help(
                 "take `next` of the page before as it is, and leave the other parameters as they were".to_owned(),
             );
-            Problem::of(Kind::Malformed, vec![mistake])
+            Problem::of(Kind::Invalid, vec![mistake])
         })
     }
 

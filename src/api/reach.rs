@@ -1,6 +1,7 @@
 //! What a caller sees of the fleet. A token that is bound to a group sees that and what lies under it; everything else is for
 //! it as if it weren't there.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, Path};
@@ -8,7 +9,7 @@ use axum::http::request::Parts;
 
 use super::Api;
 use super::problem::{Kind, Mistake, Problem};
-use crate::model::MacAddr;
+use crate::model::{MacAddr, ParseMacError};
 use crate::resync::{Device, Generation, GroupId, Lookup};
 use crate::tokens::Caller;
 
@@ -20,13 +21,25 @@ impl FromRequestParts<Api> for Mac {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
-        let wrong = |message: String| Problem::of(Kind::Malformed, vec![Mistake::of_key("mac", message)]);
-        let Path(values) = Path::<std::collections::HashMap<String, String>>::from_request_parts(parts, api)
-            .await
-            .map_err(|_| wrong("can't be read".to_owned()))?;
+        let read = Path::<HashMap<String, String>>::from_request_parts(parts, api).await;
+        let Path(values) = read.map_err(|_| unreadable("mac", "can't be read".to_owned()))?;
         let text = values.get("mac").map_or("", String::as_str);
-        text.parse().map(Self).map_err(|error: crate::model::ParseMacError| wrong(error.to_string()))
+        mac("mac", Some(text))?.map(Self).ok_or_else(Problem::not_found)
     }
+}
+
+fn unreadable(name: &str, message: String) -> Problem {
+    Problem::of(Kind::Malformed, vec![Mistake::of_key(name, message)])
+}
+
+/// A MAC address in any spelling.
+pub fn mac(name: &str, text: Option<&str>) -> Result<Option<MacAddr>, Problem> {
+    let Some(text) = text else { return Ok(None) };
+    text.parse().map(Some).map_err(|error: ParseMacError| match error {
+        // It looks like one, and is none of a phone.
+        ParseMacError::NotUnicast(_) => Problem::of(Kind::Invalid, vec![Mistake::of_key(name, error.to_string())]),
+        error => unreadable(name, error.to_string()),
+    })
 }
 
 impl Caller {

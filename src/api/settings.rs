@@ -19,7 +19,6 @@ use crate::tokens::Caller;
 #[into_params(parameter_in = Query)]
 pub struct Asked {
     /// A dotted name: that setting, or what lies under it (`lines.1`, `delivery`).
-    #[param(max_length = 512)]
     under: Option<String>,
 }
 

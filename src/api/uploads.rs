@@ -21,9 +21,9 @@ use super::events::moment;
 use super::page::{List, Page, limit};
 use super::problem::{Kind, Mistake};
 use super::query::{Nothing, Query, parse};
+use super::reach::mac;
 use super::{Api, Problem};
 use crate::events::rfc3339;
-use crate::model::MacAddr;
 use crate::store::UploadFilter;
 use crate::tokens::{Caller, Scope};
 use crate::uploads::{Content, ParseUploadIdError, Upload, UploadError, UploadId};
@@ -146,7 +146,7 @@ pub async fn list_uploads(
     let list = List::new("uploads", &filters);
     let now = OffsetDateTime::now_utc();
     let filter = UploadFilter {
-        device: parse::<MacAddr>("device", asked.device.as_deref())?,
+        device: mac("device", asked.device.as_deref())?,
         kind: parse("kind", asked.kind.as_deref())?,
         since: moment("since", asked.since.as_deref(), now)?,
         until: moment("until", asked.until.as_deref(), now)?,
