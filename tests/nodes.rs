@@ -1,6 +1,7 @@
 //! Several servers as one: processes of `resyncd serve` on one PostgreSQL, and what breaks between them.
 
 mod cluster;
+mod example;
 mod faults;
 mod swarm;
 

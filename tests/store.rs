@@ -2,8 +2,12 @@
 
 use resyncd::config::Database;
 use resyncd::events::{Entry, Event, EventIds, Outcome, Refusal};
+use resyncd::model::{MacAddr, Serial};
 use resyncd::packs::UploadKind;
-use resyncd::store::{EventFilter, GroupBy, Store, UploadFilter};
+use resyncd::store::{
+    AuditFilter, AuditRow, ChangeKind, DeviceRow, DeviceWrite, EventFilter, FleetWrite, GroupBy, GroupRow, GroupWrite,
+    Store, UploadFilter, WriteError,
+};
 use resyncd::uploads::{Upload, UploadId};
 use sqlx::{AnyConnection, Connection};
 use time::OffsetDateTime;

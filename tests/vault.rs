@@ -431,7 +431,7 @@ fn the_command_says_what_it_did_and_which_key_may_go() {
 
 /// The password of line 1 as the fleet knows it.
 async fn password(config: &Config) -> Option<String> {
-    let fleet = Fleet::open(Arc::new(config.clone())).await.unwrap();
+    let fleet = Fleet::open(Arc::new(config.clone())).await.unwrap().0;
     let entry = fleet.device("000e08abcdef".parse().unwrap()).await.unwrap().unwrap();
     let path = ["lines", "1", "password"].map(str::to_owned);
     let password = entry.record.unwrap().record.settings.get(&path).and_then(|value| value.as_str()).map(str::to_owned);
@@ -448,7 +448,7 @@ async fn a_device_keeps_its_password_through_backup_restore_and_another_key(scra
     let of =
         |database: &Database, secrets: Secrets| Config { database: database.clone(), secrets, ..deployment.config() };
     let first = of(&scratch.database, secrets(Some(1), &[]));
-    let fleet = Fleet::open(Arc::new(first.clone())).await.unwrap();
+    let fleet = Fleet::open(Arc::new(first.clone())).await.unwrap().0;
     let csv = "mac,model,user,password,admin.password\n000e08abcdef,T-1,1001,not-a-real-one,not-a-real-two\n";
     let edits = resyncd::fleet::read(Format::Csv, "devices.csv", csv).unwrap();
     let plan = fleet.plan(edits, Liberties::default()).await.unwrap();

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::Entry;
 use super::queue::BATCH;
 use super::recorder::{Flushed, Shared};
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 
 /// How long the writer waits for a batch to fill.
 const LINGER: Duration = Duration::from_millis(100);
@@ -189,7 +189,7 @@ impl Writer {
         }
     }
 
-    fn fail(&mut self, error: &str) {
+    fn fail(&mut self, error: &StoreError) {
         if self.trouble.is_none() {
             tracing::error!("the database takes no events, and they are spooled until it does: {error}");
         } else {

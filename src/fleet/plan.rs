@@ -137,7 +137,9 @@ impl Fleet {
         }
         let generation = self.generation();
         let mut planned = Vec::new();
-        let (generation, group_plans) = self.plan_groups(generation, groups, time, &mut refused).await?;
+        let leaving = devices.iter().filter(|(_, edit)| matches!(edit.what, What::Remove)).map(|(mac, _)| *mac);
+        let leaving: HashSet<MacAddr> = leaving.collect();
+        let (generation, group_plans) = self.plan_groups(generation, groups, &leaving, time, &mut refused).await?;
         planned.extend(group_plans);
         planned.extend(self.plan_devices(&generation, devices, liberties, time, &mut refused).await?);
         Ok(Plan { planned, refused, time })
@@ -321,6 +323,7 @@ impl Fleet {
         &self,
         generation: Arc<Generation>,
         edits: Vec<(String, Edit)>,
+        leaving: &HashSet<MacAddr>,
         time: OffsetDateTime,
         refused: &mut Vec<Refused>,
     ) -> Result<(Arc<Generation>, Vec<Planned>), FleetError> {
@@ -338,7 +341,17 @@ impl Fleet {
                 refused.push(Refused { row: edit.row, name: edit.name, why, problem });
                 continue;
             }
-            let old = row.map(|row| GroupRecord::open(row, &self.vault)).transpose()?;
+            // One that can't be opened can be replaced and removed all the same.
+            let old = match row.map(|row| (row, GroupRecord::open(row, &self.vault))) {
+                None => None,
+                Some((_, Ok(stored))) => Some(stored),
+                Some((_, Err(error))) if matches!(edit.what, What::Merge(_)) => return Err(error.into()),
+                Some((row, Err(_))) => {
+                    let parent = row.parent.clone();
+                    let record = GroupRecord { name: name.clone(), parent, settings: Tree::default() };
+                    Some(Stored { record, revision: row.revision, created: row.created, changed: row.changed })
+                }
+            };
             match wanted_group(&name, &edit, old.as_ref().map(|stored| &stored.record)) {
                 Ok((new, layer)) => {
                     match layer {
@@ -360,7 +373,7 @@ impl Fleet {
         let secrecy = Secrecy::new(&after.packs);
         let mut planned = Vec::new();
         for (edit, name, old, new) in wanted {
-            let problems = self.group_problems(&after, &name, new.is_some()).await?;
+            let problems = self.group_problems(&after, &name, new.is_some(), leaving).await?;
             if !problems.is_empty() {
                 refused.extend(problems.into_iter().map(|(why, problem)| Refused {
                     row: edit.row.clone(),
@@ -401,6 +414,7 @@ impl Fleet {
         after: &Arc<Generation>,
         name: &str,
         stays: bool,
+        leaving: &HashSet<MacAddr>,
     ) -> Result<Vec<(Why, Problem)>, FleetError> {
         let problem = |message: String| Problem::file(std::path::Path::new(&GroupRecord::source(name)), message);
         let groups = &after.profiles.groups;
@@ -413,7 +427,8 @@ impl Fleet {
                 return Ok(vec![(Why::Taken, problem(format!("the group {} lies within it", within.name)))]);
             }
             let query = super::Query { group: Some(name.to_owned()), ..super::Query::default() };
-            if let Some(entry) = self.find(&query, None, 1).await?.first() {
+            let found = self.find(&query, None, leaving.len() + 1).await?;
+            if let Some(entry) = found.iter().find(|entry| !leaving.contains(&entry.mac)) {
                 return Ok(vec![(Why::Taken, problem(format!("the device {} is in it", entry.mac)))]);
             }
         }

@@ -8,6 +8,7 @@ mod redeem;
 mod waiting;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use ipnet::IpNet;
 
@@ -31,6 +32,9 @@ pub struct Onboarding {
     staging: Arc<[IpNet]>,
     most_waiting: u64,
 }
+
+/// How long a phone waits for the database.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Why a phone can't be invited or approved.
 #[derive(Debug, thiserror::Error)]

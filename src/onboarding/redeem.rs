@@ -6,7 +6,7 @@ use serde_json::Value;
 use time::OffsetDateTime;
 
 use super::invite::told;
-use super::{Code, Onboarding, OnboardingError};
+use super::{Code, Onboarding, OnboardingError, PATIENCE};
 use crate::fleet::{Actor, Edit, Expect, FleetError, Liberties, Name, What};
 use crate::model::{MacAddr, Secret};
 use crate::packs::Identified;
@@ -27,7 +27,10 @@ impl Onboarding {
         if self.brake.holds(peer, now) {
             return Invited::Refused(format!("{peer} has come with too many wrong codes"));
         }
-        match self.bind(code, phone, &Actor { name: String::new(), peer: Some(peer) }).await {
+        let actor = Actor { name: String::new(), peer: Some(peer) };
+        // What was begun and not ended is begun again when the phone comes again.
+        let bound = self.fleet.store().within(PATIENCE, self.bind(code, phone, &actor)).await;
+        match bound.unwrap_or_else(|error| Err(Stop::Error(error.into()))) {
             Ok(mac) => Invited::Bound(mac),
             Err(Stop::Wrong(why)) => {
                 self.brake.fail(peer, now);

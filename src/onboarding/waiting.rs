@@ -44,7 +44,9 @@ impl Onboarding {
 
     /// Lets a phone wait, if there is room.
     pub async fn wait(&self, phone: &WaitingRow) {
-        match self.fleet.store().add_waiting(phone, self.most_waiting).await {
+        let store = self.fleet.store();
+        // Its answer waits for this.
+        match store.in_time(super::PATIENCE, store.add_waiting(phone, self.most_waiting)).await {
             Ok(true) => {}
             Ok(false) => tracing::warn!(
                 mac = %phone.mac,

@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::known::{News, Records};
 use crate::resync::GroupLayer;
-use crate::store::{Notifications, Store};
+use crate::store::{Notifications, Store, StoreError};
 
 /// Between two looks at the fleet's revision. A notification that was lost costs no more than this.
 const PERIOD: Duration = Duration::from_millis(500);
@@ -103,8 +103,8 @@ impl Following {
     }
 }
 
-/// Looks for what has changed; an error says why the database counts as away.
-async fn look(records: &Records) -> Result<Option<News>, String> {
+/// Looks for what has changed; where that fails, the database counts as away.
+async fn look(records: &Records) -> Result<Option<News>, StoreError> {
     let store = records.store();
     let Some(revision) = store.in_time(PATIENCE, records.newer()).await? else { return Ok(None) };
     store.in_time(LOADING, records.since(revision)).await.map(Some)

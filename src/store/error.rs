@@ -12,6 +12,8 @@ pub enum StoreError {
     Unreachable { name: String, error: std::io::Error },
     #[error("the database {name} has not answered for {seconds} seconds (database.connect_timeout)")]
     Silent { name: String, seconds: f32 },
+    #[error("the database {name} has left a question unanswered for {seconds} seconds")]
+    Hung { name: String, seconds: f32 },
     #[error(
         "the database {name} has no free connection: it doesn't answer, or all connections of database.pool are in use"
     )]

@@ -241,19 +241,24 @@ impl Store {
         self.pool.close().await;
     }
 
-    /// Waits for an answer so long; an error says why there was none. After a silence, connections of before are used no more.
+    /// Waits for an answer so long. After a silence, connections of before are used no more.
     pub async fn in_time<T>(
         &self,
         limit: Duration,
         question: impl Future<Output = Result<T, StoreError>>,
-    ) -> Result<T, String> {
-        let mut question = pin!(question);
-        match tokio::time::timeout(limit, &mut question).await {
-            Ok(answer) => answer.map_err(|error| error.to_string()),
+    ) -> Result<T, StoreError> {
+        self.within(limit, question).await?
+    }
+
+    /// The same for work of more than one question.
+    pub async fn within<T>(&self, limit: Duration, work: impl Future<Output = T>) -> Result<T, StoreError> {
+        let mut work = pin!(work);
+        match tokio::time::timeout(limit, &mut work).await {
+            Ok(done) => Ok(done),
             Err(_) => {
-                // Before the question is dropped, and its connection given back.
+                // Before the work is dropped, and its connection given back.
                 self.trust.withdraw();
-                Err(format!("no answer within {limit:?}"))
+                Err(StoreError::Hung { name: self.name.clone(), seconds: limit.as_secs_f32() })
             }
         }
     }

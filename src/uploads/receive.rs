@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 use tempfile::TempPath;
@@ -18,6 +19,10 @@ use super::record::{TEXT_LIMIT, Upload, UploadId, cut};
 use super::{Shared, UploadError, Uploads};
 use crate::model::MacAddr;
 use crate::packs::UploadKind;
+
+/// How long the database may take for an upload. A phone is told to come again, and whoever waits as long as that is in the
+/// way of others (`uploads.at_once`).
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What is known of an upload before its body has come. Texts of the phone's are as they came.
 #[derive(Debug, Clone)]
@@ -281,7 +286,8 @@ impl Receiving {
             tokio::task::spawn_blocking(move || put(path, &place)).await??;
             Some(target)
         };
-        let kept = shared.store.insert_upload(&upload, &mut content, shared.limits.per_device).await;
+        let inserting = shared.store.insert_upload(&upload, &mut content, shared.limits.per_device);
+        let kept = shared.store.in_time(PATIENCE, inserting).await;
         let gone = match kept {
             Ok(gone) => gone,
             Err(error) => {

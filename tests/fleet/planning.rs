@@ -301,8 +301,8 @@ async fn a_group_in_use_stays(scratch: &Scratch) {
     assert!(told[0].contains("the device 000e08000001 is in it"), "{told:?}");
     let told = refused(&fleet, vec![gone("outer")]).await;
     assert!(told[0].contains("the group inner lies within it"), "{told:?}");
-    change(&fleet, vec![remove(ONE)]).await;
-    change(&fleet, vec![gone("inner"), gone("outer")]).await;
+    // All that is in them goes along.
+    change(&fleet, vec![remove(ONE), gone("inner"), gone("outer")]).await;
     assert_eq!(object(json!({})).len() + fleet.store().groups().await.unwrap().len(), 0);
     assert_eq!(
         fleet.plan(vec![group("acme", json!({}))], Liberties::default()).await.unwrap().planned[0].action,

@@ -1,7 +1,6 @@
 //! Servers on one PostgreSQL, each with a cable to it that can be cut.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::process::Output;
 use std::sync::Arc;
 
@@ -20,7 +19,7 @@ use crate::support::{resyncd, root, run};
 pub const MODEL: &str = "CP-6841-3PCC";
 
 /// Of nothing but these tests.
-const KEY: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+pub const KEY: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 
 /// The MAC of the phone of this number; a swarm's phones have the same.
 pub fn mac(number: u32) -> String {
@@ -89,7 +88,7 @@ impl Cluster {
     /// The fleet, with a connection of its own to the database.
     pub fn fleet(&self) -> Fleet {
         let deployment = deployment(0, self.postgres.port);
-        self.runtime.block_on(Fleet::open(Arc::new(deployment.config()))).unwrap()
+        self.runtime.block_on(Fleet::open(Arc::new(deployment.config()))).unwrap().0
     }
 
     /// What a statement gives, as text.
@@ -159,17 +158,6 @@ impl Node {
         let lines = reply.text().lines().filter_map(|line| line.strip_prefix(name));
         let values = lines.filter(|rest| rest.starts_with([' ', '{'])).map(|rest| rest.rsplit(' ').next().unwrap());
         values.map(|value| value.parse::<u64>().unwrap()).sum()
-    }
-
-    pub fn config(&self) -> PathBuf {
-        self.process.deployment.path("resyncd.toml")
-    }
-
-    /// Restarts the process, and hands over what it left on disk.
-    pub fn restart(self) -> Self {
-        let (status, log, deployment) = self.process.stop();
-        assert!(status.success(), "{log}");
-        Self { process: Process::start(deployment), cable: self.cable }
     }
 }
 

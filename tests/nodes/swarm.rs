@@ -113,11 +113,11 @@ fn phones_get_their_profiles_whatever_breaks() {
     let answers: u64 = before.iter().chain(&meanwhile).flat_map(|report| report.statuses.values()).sum();
     let events = "SELECT COUNT(*)::TEXT FROM events WHERE status > 0 AND listener LIKE 'https-%'";
     let events: u64 = cluster.sql(events)[0].parse().unwrap();
-    let errors: Vec<_> = meanwhile.iter().flat_map(|report| &report.errors).collect();
-    eprintln!(
-        "{answers} answers, {events} events of them; the killed server lost at least {}; errors of phones: {errors:?}",
-        answers.saturating_sub(events)
-    );
+    let lost = answers.saturating_sub(events);
+    eprintln!("{answers} answers, {events} events of them; the server that was killed lost at least {lost}");
+    for report in &meanwhile {
+        eprintln!("phones were answered {:?}, and met {:?}", report.statuses, report.errors);
+    }
 }
 
 fn serves(node: &Node, number: u32) -> bool {

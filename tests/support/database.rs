@@ -109,7 +109,7 @@ impl OwnPostgres {
 }
 
 /// Free now, and nobody else is likely to be given it before the server has it.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 

@@ -54,6 +54,11 @@ impl Proxy {
         Self { port: own, state, accepted, _runtime: runtime }
     }
 
+    /// Connections so far.
+    pub fn accepted(&self) -> u64 {
+        self.accepted.load(Ordering::SeqCst)
+    }
+
     pub fn open(&self) {
         self.state.send_modify(|state| state.way = Way::Open);
     }
@@ -68,8 +73,7 @@ impl Proxy {
 
     /// Opens the way to new connections. Those that there are stay silent for ever.
     pub fn strand(&self) {
-        let accepted = self.accepted.load(Ordering::SeqCst);
-        self.state.send_modify(|state| (state.way, state.stranded) = (Way::Open, accepted));
+        self.state.send_modify(|state| (state.way, state.stranded) = (Way::Open, self.accepted()));
     }
 
     /// Nobody listens for notifications any more.
