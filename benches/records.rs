@@ -116,6 +116,11 @@ impl Bench {
         }
     }
 
+    async fn take_in(&self, records: &Records) {
+        let news = records.news().await.unwrap().expect("something has been written since");
+        records.take_in(news);
+    }
+
     async fn look_up(&self, records: &Records, macs: &[MacAddr]) -> Vec<Duration> {
         let mut taken = Vec::with_capacity(macs.len());
         for mac in macs {
@@ -150,7 +155,7 @@ async fn grow(name: &str, database: Option<&str>, most: u32) {
         let before = resident();
         let records = Records::new(bench.store.clone(), bench.vault.clone(), 256 << 20);
         let started = Instant::now();
-        records.take_in().await.unwrap();
+        bench.take_in(&records).await;
         let (loaded, held) = (started.elapsed(), resident().saturating_sub(before));
         let some: Vec<MacAddr> =
             (0..LOOKED_UP).map(|_| mac(fastrand::u32(0..count))).collect::<BTreeSet<_>>().into_iter().collect();
@@ -158,7 +163,7 @@ async fn grow(name: &str, database: Option<&str>, most: u32) {
         let was = bench.store.device(mac(0)).await.unwrap().map(|row| row.revision);
         let started = Instant::now();
         bench.write(vec![bench.row(0, was)]).await;
-        records.take_in().await.unwrap();
+        bench.take_in(&records).await;
         let changed = started.elapsed();
         println!(
             "{name:<10} | {count:>9} | {:>7.2} s | {held:>5} MB | {} | {} | {:>6.2} ms",
