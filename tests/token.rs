@@ -38,7 +38,7 @@ fn a_token_is_printed_once_and_nowhere_else() {
     let again = deployment.run(&create);
     assert_eq!(again.status.code(), Some(2));
     assert!(err(&again).contains("there is a token called \"crm\" already") && again.stdout.is_empty());
-    let unknown = deployment.run(&["token", "revoke", "cmr"]);
+    let unknown = deployment.run(&["token", "revoke", "crn"]);
     assert_eq!(unknown.status.code(), Some(1));
     assert!(err(&unknown).contains("did you mean \"crm\"?"), "{}", err(&unknown));
     assert_eq!(deployment.run(&["token", "revoke", "crm"]).status.code(), Some(0));

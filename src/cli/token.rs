@@ -1,6 +1,5 @@
 //! `resyncd token`: bearer tokens for the admin API.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -8,12 +7,12 @@ use clap::{Subcommand, ValueEnum};
 use serde_json::json;
 use time::OffsetDateTime;
 
+use super::fleet::block_on;
 use super::table::{Align, Layout};
 use super::{Ending, Failure, output};
 use crate::config::Config;
 use crate::document::{nearest, parse_duration};
 use crate::events::{EventIds, rfc3339};
-use crate::fleet::Fleet;
 use crate::store::{AuditRow, Store, StoreError};
 use crate::tokens::{Bearer, Scope, Token, TokenName};
 
@@ -96,10 +95,8 @@ impl From<StoreError> for Failure {
 
 impl Args {
     pub fn run(self, config: &Config) -> Result<Ending, Failure> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(|error| Failure::because("no runtime", error))?;
         let now = OffsetDateTime::now_utc();
-        runtime.block_on(async {
+        block_on(async {
             match self.command {
                 Command::Create(create) => create.run(config, now).await,
                 Command::List(list) => list.run(config, now).await,
@@ -111,10 +108,10 @@ impl Args {
 
 impl Create {
     async fn run(self, config: &Config, now: OffsetDateTime) -> Result<Ending, Failure> {
-        if let Some(group) = &self.group {
-            check_group(config, group).await?;
-        }
-        let store = Store::open(&config.database).await?;
+        let store = match &self.group {
+            Some(group) => check_group(config, group).await?,
+            None => Store::open(&config.database).await?,
+        };
         let bearer = Bearer::generate().map_err(|error| Failure::because("no random numbers to be had", error))?;
         let expires = self.expires.and_then(|time| now.checked_add(time.try_into().ok()?));
         let token = Token {
@@ -148,14 +145,12 @@ impl Create {
     }
 }
 
-/// A token that is bound to a group that isn't there would see nothing: a slip of the pen is told.
-async fn check_group(config: &Config, name: &str) -> Result<(), Failure> {
-    let fleet =
-        Fleet::open_read_only(Arc::new(config.clone())).await.map_err(|error| Failure::Other(error.to_string()))?;
-    let groups = fleet.groups().await.map_err(|error| Failure::Other(error.to_string()))?;
-    fleet.store().close().await;
+/// A token that is bound to a group that isn't there would see nothing: a slip of the pen is told. Gives the database.
+async fn check_group(config: &Config, name: &str) -> Result<Store, Failure> {
+    let fleet = super::fleet::open(config).await?;
+    let groups = fleet.groups().await?;
     if groups.iter().any(|group| group.name == name) {
-        return Ok(());
+        return Ok(fleet.store().clone());
     }
     let help = match nearest(name, groups.iter().map(|group| group.name.as_str())) {
         Some(near) => format!("did you mean \"{near}\"?"),
