@@ -1,4 +1,5 @@
-//! What an event costs a request, and how many the database takes.
+//! What an event costs a request, and how many the database takes. `BENCH_EVENTS=10000000` fills it with so many, in steps
+//! of ten, and tells what the last thousands of each step took.
 #![allow(clippy::unwrap_used, reason = "a benchmark that meets the unexpected should fail there")]
 
 use std::sync::Arc;
@@ -103,5 +104,39 @@ fn insert(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, record, insert);
+/// Not a measurement by criterion: a table of ten million rows is filled once.
+fn grow(_: &mut Criterion) {
+    const AT_A_TIME: u64 = 500;
+    const TIMED: u64 = 50_000;
+    let most = std::env::var("BENCH_EVENTS").map_or(100_000, |count| count.parse().unwrap());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let store = runtime.block_on(store(&folder));
+    let ids = EventIds::new().unwrap();
+    let (mut filled, mut count) = (0, 100_000);
+    println!("   events | taken in per second, 100,000 devices in turn");
+    while count <= most {
+        let mut timed = Duration::ZERO;
+        while filled < count {
+            let entries: Vec<_> = (0..AT_A_TIME)
+                .map(|_| {
+                    let mut event = event();
+                    event.time += Duration::from_millis(filled);
+                    event.device = Some(format!("000e08{:06x}", fastrand::u32(0..100_000)).parse().unwrap());
+                    Entry::new(ids.next(event.time), event)
+                })
+                .collect();
+            let start = Instant::now();
+            runtime.block_on(store.insert_events(&entries)).unwrap();
+            filled += AT_A_TIME;
+            if filled > count - TIMED {
+                timed += start.elapsed();
+            }
+        }
+        println!("{count:>9} | {:>9.0}", TIMED as f64 / timed.as_secs_f64());
+        count *= 10;
+    }
+}
+
+criterion_group!(benches, record, insert, grow);
 criterion_main!(benches);

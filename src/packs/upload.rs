@@ -155,6 +155,10 @@ fn upload(entry: &Reader<'_>, models: &Models) -> Option<UploadEntry> {
     let mut paths = Vec::new();
     for text in entry.texts("path").unwrap_or_default() {
         match PathPattern::parse(&text, any_case) {
+            // Who has nothing but a code is nobody's phone yet, and there would be no access to judge it by.
+            Ok(path) if path.has_code() => {
+                entry.problem("path", format!("{path} has {{code}}, which is for files"), None);
+            }
             Ok(path) => paths.push(path),
             Err(error) => entry.problem("path", error.to_string(), None),
         }

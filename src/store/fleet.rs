@@ -131,7 +131,10 @@ impl Store {
             });
             query.execute(&mut *transaction).await.map_err(failed)?;
         }
-        let forget = sqlx::query("DELETE FROM changes WHERE revision < $1").bind(revision - KEPT_REVISIONS);
+        // One falls out with each write. The range is for PostgreSQL, which looks through all of a table that it has not
+        // counted yet if it is told one end only.
+        let forget = sqlx::query("DELETE FROM changes WHERE revision >= $1 AND revision < $2");
+        let forget = forget.bind(revision - 2 * KEPT_REVISIONS).bind(revision - KEPT_REVISIONS);
         forget.execute(&mut *transaction).await.map_err(failed)?;
         audit::insert(&mut transaction, self.backend, &write.audit).await.map_err(failed)?;
         if self.backend == Backend::Postgres {
