@@ -45,6 +45,7 @@ mod swarm;
 mod tls;
 mod token;
 mod uploads;
+mod url_tokens;
 mod values;
 mod vault;
 mod webhooks;

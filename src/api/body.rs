@@ -12,6 +12,7 @@ use bytes::Bytes;
 use http_body::Body as _;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::{DeserializeOwned, DeserializeSeed, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::error::Category;
 use serde_json::{Map, Value};
 use utoipa::PartialSchema;
 use utoipa::openapi::RefOr;
@@ -74,8 +75,11 @@ pub async fn collect(body: HttpBody, limit: usize) -> Result<Bytes, Problem> {
 fn read<T: DeserializeOwned + PartialSchema>(bytes: &[u8]) -> Result<(T, Map<String, Value>), Problem> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = Strict.deserialize(&mut deserializer).and_then(|value| deserializer.end().map(|()| value));
-    let value = value
-        .map_err(|error| Problem::new(Kind::Malformed, format!("the body is no JSON that can be read: {error}")))?;
+    let value = value.map_err(|error| match error.classify() {
+        // JSON it is, and nothing that can be kept: a key twice, a text with U+0000.
+        Category::Data => Problem::new(Kind::Invalid, error.to_string()),
+        _ => Problem::new(Kind::Malformed, format!("the body is no JSON that can be read: {error}")),
+    })?;
     let Value::Object(fields) = value else {
         return Err(Problem::of(Kind::Malformed, vec![Mistake::at("", "must be an object")]));
     };
@@ -149,7 +153,13 @@ impl<'de> Visitor<'de> for Strict {
     }
 
     fn visit_f64<E: Error>(self, value: f64) -> Result<Value, E> {
-        Ok(value.into())
+        // `75.0` is the integer 75, as JSON Schema has it. Beyond 2^53 a double can't tell one integer from the next.
+        let is_whole = value.fract() == 0.0 && value.abs() < 9_007_199_254_740_992.0;
+        Ok(if is_whole {
+            format!("{value:.0}").parse().map_or(value.into(), |whole: i64| whole.into())
+        } else {
+            value.into()
+        })
     }
 
     fn visit_str<E: Error>(self, value: &str) -> Result<Value, E> {
@@ -193,7 +203,7 @@ mod tests {
 
     fn refused(text: &str) -> (String, Vec<String>) {
         let problem = read::<Example>(text.as_bytes()).unwrap_err();
-        assert_eq!(problem.kind, Kind::Malformed);
+        assert!(matches!(problem.kind, Kind::Malformed | Kind::Invalid));
         let document = format!("{problem:?}");
         let errors = problem.errors.iter().map(|error| {
             format!(
@@ -236,6 +246,8 @@ mod tests {
 
     #[test]
     fn the_rest_is_read() {
+        let whole = read::<Example>(br#"{"name": "a", "number": 75.0}"#).unwrap().0;
+        assert_eq!(whole.number, Some(75));
         let (read, _) = read::<Example>(br#"{"name": "a", "settings": {"lines": {"1": {"user": "1001"}}}}"#).unwrap();
         assert_eq!(read.name, "a");
         assert_eq!(read.settings.unwrap()["lines"]["1"]["user"], "1001");

@@ -227,7 +227,12 @@ impl From<OnboardingError> for Problem {
         match error {
             OnboardingError::Store(error) => error.into(),
             OnboardingError::Fleet(error) => error.into(),
-            OnboardingError::Refused(_) | OnboardingError::TooMany => Self::new(Kind::Conflict, error.to_string()),
+            OnboardingError::NoDevice(_) => Self::new(Kind::NotFound, error.to_string()),
+            OnboardingError::Refused(_)
+            | OnboardingError::TooMany
+            | OnboardingError::NoTokens(_)
+            | OnboardingError::NoFirstContact(_)
+            | OnboardingError::NoServer(_) => Self::new(Kind::Conflict, error.to_string()),
             OnboardingError::Record(error) => crate::fleet::FleetError::from(error).into(),
             OnboardingError::Randomness(_) | OnboardingError::Damaged { .. } => {
                 tracing::error!("the API could not see to an invitation: {error}");

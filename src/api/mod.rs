@@ -25,6 +25,7 @@ mod reload;
 mod schema;
 mod settings;
 mod uploads;
+mod url_tokens;
 mod waiting;
 
 use std::future::Future;
@@ -169,6 +170,8 @@ fn resources() -> OpenApiRouter<Api> {
         .routes(kept(routes!(waiting::list_waiting)))
         .routes(kept(routes!(waiting::delete_waiting)))
         .routes(kept(routes!(waiting::approve_waiting)))
+        .routes(kept(routes!(url_tokens::list_url_tokens, url_tokens::post_url_token, url_tokens::delete_url_tokens)))
+        .routes(kept(routes!(url_tokens::rotate_url_tokens)))
         .routes(kept(routes!(settings::get_settings)))
         .routes(kept(routes!(files::list_files)))
         .routes(kept(routes!(files::get_file)))

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use super::{Failure, output};
+
 use crate::events::Escaped;
 
 /// Which edge of a column its cells stand at.
@@ -67,6 +69,20 @@ fn width(text: &str) -> usize {
 /// One row as a line of CSV, quoted as RFC 4180 says, but ended by a line feed alone: scripts read this more often than
 /// spreadsheets do, which take both. Control characters are spelt out, and a cell that a spreadsheet would take for a
 /// formula gets an apostrophe before it.
+/// Writes rows under their columns, aligned or as CSV.
+pub fn write_rows(columns: &[&str], rows: &[Vec<String>], is_csv: bool) -> Result<(), Failure> {
+    let names = columns.iter().map(|name| (name.to_uppercase(), Align::Left));
+    let mut layout = Layout::new(&names.collect::<Vec<_>>());
+    layout.fit(rows);
+    let header = if is_csv { columns.iter().map(|name| (*name).to_owned()).collect() } else { layout.header() };
+    output::write(|out| {
+        std::iter::once(&header).chain(rows).try_for_each(|row| {
+            let line = if is_csv { csv_line(row) } else { layout.line(row) };
+            out.write_all(line.as_bytes())
+        })
+    })
+}
+
 pub fn csv_line(row: &[String]) -> String {
     let cells: Vec<_> = row.iter().map(|cell| csv_cell(cell)).collect();
     cells.join(",") + "\n"

@@ -101,10 +101,15 @@ pub enum Refusal {
     NoProof,
     /// A valid certificate of another phone.
     WrongCertificate,
-    /// The static file is not there.
+    /// A token of another phone's URL.
+    WrongToken,
+    /// A record that nothing can be made of.
     BrokenRecord,
+    /// The code of an invitation that is good for nothing to this phone.
     Invitation,
+    /// A record that is not known here while the database does not answer.
     DatabaseAway,
+    /// The static file is not there.
     NoFile,
     /// The request itself is malformed.
     BadRequest,

@@ -79,6 +79,7 @@ words! { Refusal, "refusal",
     NotForModel "not-for-model" "The device's pack has no such file, or not for its model."
     NoProof "no-proof" "None of the device's access rules held."
     WrongCertificate "wrong-certificate" "The client certificate is valid, and another phone's."
+    WrongToken "wrong-token" "The token in the URL is good, and another phone's."
     BrokenRecord "broken-record" "The device's record names a model or group that is not there any more, or holds what can't be read."
     Invitation "invitation" "The phone came with a code that it can't become a device by."
     DatabaseAway "database-away" "The device's record is not known here, and the database does not answer; the phone was told to come back."

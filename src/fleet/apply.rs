@@ -57,10 +57,15 @@ impl Fleet {
             return Ok(applied);
         }
         applied.revision = Some(self.store.write_fleet(&write).await?);
+        self.take_in().await;
+        Ok(applied)
+    }
+
+    /// Returns once everything that was committed before is in force on this server.
+    pub async fn take_in(&self) {
         if let Some(follower) = &self.follower {
             follower.take_in().await;
         }
-        Ok(applied)
     }
 
     #[expect(clippy::too_many_arguments, reason = "the columns of a row")]

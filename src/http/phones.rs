@@ -17,7 +17,7 @@ use crate::events::{Event, Kind, Outcome, Recorder, Refusal, cut};
 use crate::model::Secret;
 use crate::onboarding::{Onboarding, Phone};
 use crate::records::Records;
-use crate::resync::{Answer, Connection, DeviceKey, Found, Inquiry, Invited, Pipeline, Request, path_of};
+use crate::resync::{Answer, Connection, DeviceKey, Found, Inquiry, Invited, Known, Pipeline, Request, Target};
 use crate::tls::{ConnectionError, ConnectionFailure, HandshakeError};
 use crate::uploads::Uploads;
 
@@ -69,7 +69,7 @@ impl Phones {
             if_none_match: if_none_match.as_deref(),
         };
         let is_read = matches!(parts.method, Method::GET | Method::HEAD);
-        let folder = path_of(target).filter(|_| is_read).and_then(|path| self.folders.find(&path));
+        let folder = Target::of(target).filter(|_| is_read).and_then(|target| self.folders.find(&target.path));
         let Some(found) = folder else {
             let inquiry = self.pipeline.ask(&asked);
             let mut looked_up = self.records.find(&inquiry).await;
@@ -79,7 +79,8 @@ impl Phones {
             if let Some(code) = &inquiry.code {
                 self.redeem(code, &asked, &inquiry, &mut looked_up).await;
             }
-            let (answer, event) = self.pipeline.answer_with(&asked, &inquiry, &looked_up, None);
+            let (answer, mut event) = self.pipeline.answer_with(&asked, &inquiry, &looked_up, None);
+            let answer = self.settle(&looked_up, answer, &mut event).await;
             if let Some(newcomer) = self.onboarding.newcomer(&event, || self.pipeline.identify(&asked).1) {
                 self.onboarding.wait(&newcomer).await;
             }
@@ -102,6 +103,14 @@ impl Phones {
             looked_up.known.push((DeviceKey::Mac(mac), lookup));
         }
         looked_up.invited = Some(invited);
+    }
+
+    /// Sees to the token that the request came with.
+    pub(super) async fn settle(&self, found: &Found, answer: Answer, event: &mut Event) -> Answer {
+        match &found.token {
+            Some(Known::Of(bearer)) => self.onboarding.settle(bearer, answer, event).await,
+            _ => answer,
+        }
     }
 
     /// Sends a folder's file, and records it when it has been sent: firmware takes its time, and a phone may go away.

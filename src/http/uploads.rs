@@ -14,7 +14,7 @@ use tokio::time::{Instant as Deadline, timeout_at};
 use super::phones::{Phones, header, respond};
 use crate::events::{Event, Flag, Kind, Outcome, Refusal, cut};
 use crate::render::{FORM_LIMIT, Form};
-use crate::resync::{Admission, Admitted, Answer, Connection, Found, Inquiry, Request, path_of};
+use crate::resync::{Admission, Admitted, Answer, Connection, Found, Inquiry, Request, Target};
 use crate::uploads::opened::Opening;
 use crate::uploads::{About, Kept, UploadError};
 
@@ -75,7 +75,7 @@ impl Phones {
             time: asked.time,
             peer: connection.peer,
             listener: connection.listener.clone(),
-            name: path_of(asked.target).and_then(|path| path.rsplit('/').next().map(str::to_owned)),
+            name: Target::of(asked.target).and_then(|target| target.path.rsplit('/').next().map(str::to_owned)),
             content_type: header(&parts.headers, &CONTENT_TYPE),
             content_encoding: header(&parts.headers, &CONTENT_ENCODING),
         };
@@ -156,7 +156,8 @@ impl Phones {
         if is_large {
             return refused(Refusal::TooLarge, format!("a form of more than {FORM_LIMIT} bytes"), 413);
         }
-        let (answer, event) = self.pipeline.answer_with(asked, inquiry, found, Some(&Form::parse(&form)));
+        let (answer, mut event) = self.pipeline.answer_with(asked, inquiry, found, Some(&Form::parse(&form)));
+        let answer = self.settle(found, answer, &mut event).await;
         self.recorder.record(event);
         respond(answer)
     }

@@ -13,6 +13,7 @@ use crate::settings::Effective;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Access {
     pub certificate: bool,
+    pub token: bool,
     pub encrypted: bool,
     pub networks: Vec<IpNet>,
 }
@@ -22,6 +23,7 @@ impl Access {
     pub fn of(settings: &Effective) -> Self {
         Self {
             certificate: settings.boolean("access.certificate").unwrap_or(false),
+            token: settings.boolean("access.token").unwrap_or(false),
             encrypted: settings.boolean("access.encrypted").unwrap_or(false),
             // The layer's reader has refused what is no network.
             networks: settings.texts("access.networks").filter_map(|network| network.parse().ok()).collect(),
@@ -36,6 +38,18 @@ pub struct Evidence<'e> {
     pub certificate: Option<&'e Identified>,
     /// Why a certificate that was shown is no evidence, for the event.
     pub certificate_problem: Option<&'e str>,
+    pub token: TokenEvidence<'e>,
+}
+
+/// What the token of a URL says of whose phone asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenEvidence<'e> {
+    /// There was none in the URL.
+    None,
+    /// It is this device's. One for the first contact opens only the files that are made for it.
+    Of { mac: MacAddr, is_bootstrap: bool },
+    /// It proves nothing; why.
+    Worthless(&'e str),
 }
 
 /// The device whose file is asked for.
@@ -45,12 +59,18 @@ pub struct Asked<'a> {
     pub serial: Option<&'a Serial>,
     /// Whether this file's body is encrypted with the device's own key.
     pub encrypted: bool,
+    /// Whether this file is made for the first contact.
+    pub is_bootstrap: bool,
 }
 
 /// Which rule opened the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Proof {
     Certificate,
+    /// The URL's token.
+    Token,
+    /// The URL's token for the first contact.
+    BootstrapToken,
     Network,
     Encrypted,
     /// It came with the code of an invitation.
@@ -64,12 +84,24 @@ pub struct Denied {
     pub reason: String,
 }
 
-/// Decides. Any rule that holds suffices, save that a valid certificate of another phone gets nothing.
+/// Decides. Any rule that holds suffices, save that a valid certificate or token of another phone gets nothing.
 pub fn decide(access: &Access, asked: &Asked<'_>, evidence: &Evidence<'_>) -> Result<Proof, Denied> {
     let named = evidence.certificate.map(|found| names(found, asked));
     if let Some(Named::Another(whom)) = &named {
         let reason = format!("the client certificate is that of {whom}, not of {}", asked.mac);
         return Err(Denied { refusal: Refusal::WrongCertificate, reason });
+    }
+    if let TokenEvidence::Of { mac, .. } = evidence.token
+        && mac != asked.mac
+    {
+        let reason = format!("the URL's token is that of {mac}, not of {}", asked.mac);
+        return Err(Denied { refusal: Refusal::WrongToken, reason });
+    }
+    if access.token
+        && let TokenEvidence::Of { is_bootstrap, .. } = evidence.token
+        && (asked.is_bootstrap || !is_bootstrap)
+    {
+        return Ok(if is_bootstrap { Proof::BootstrapToken } else { Proof::Token });
     }
     if access.certificate && named == Some(Named::This) {
         return Ok(Proof::Certificate);
@@ -117,6 +149,13 @@ fn reason(access: &Access, asked: &Asked<'_>, evidence: &Evidence<'_>, named: Op
             (None, None) => "no client certificate was shown".to_owned(),
         });
     }
+    if access.token {
+        reasons.push(match evidence.token {
+            TokenEvidence::None => "the URL holds no token".to_owned(),
+            TokenEvidence::Worthless(why) => format!("the URL's token proves nothing: {why}"),
+            TokenEvidence::Of { .. } => "the URL's token is for the first contact only".to_owned(),
+        });
+    }
     if !access.networks.is_empty() {
         reasons.push(format!("{} is in none of access.networks", evidence.peer));
     }
@@ -124,7 +163,7 @@ fn reason(access: &Access, asked: &Asked<'_>, evidence: &Evidence<'_>, named: Op
         reasons.push("access.encrypted is set, but this file is not encrypted".to_owned());
     }
     if reasons.is_empty() {
-        return "the device's [access] opens nothing: set access.certificate, access.encrypted or access.networks"
+        return "the device's [access] opens nothing: set access.certificate, access.token, access.encrypted or access.networks"
             .to_owned();
     }
     reasons.join("; ")
@@ -149,8 +188,9 @@ mod tests {
 
     fn outcome(access: &Access, certificate: Option<&Identified>, encrypted: bool) -> Result<Proof, Refusal> {
         let serial: Serial = "88012BA01234".parse().unwrap();
-        let asked = Asked { mac: mac("000e08abcdef"), serial: Some(&serial), encrypted };
-        let evidence = Evidence { peer: "192.0.2.7".parse().unwrap(), certificate, certificate_problem: None };
+        let asked = Asked { mac: mac("000e08abcdef"), serial: Some(&serial), encrypted, is_bootstrap: false };
+        let (peer, token) = ("192.0.2.7".parse().unwrap(), TokenEvidence::None);
+        let evidence = Evidence { peer, certificate, certificate_problem: None, token };
         decide(access, &asked, &evidence).map_err(|denied| denied.refusal)
     }
 
@@ -172,7 +212,8 @@ mod tests {
 
     #[test]
     fn a_certificate_of_another_phone_gets_nothing() {
-        let all = Access { certificate: true, encrypted: true, networks: vec!["0.0.0.0/0".parse().unwrap()] };
+        let networks = vec!["0.0.0.0/0".parse().unwrap()];
+        let all = Access { certificate: true, encrypted: true, networks, ..Access::default() };
         for other in [
             identified("000e08000001", Some("88012BA01234"), false),
             identified("000e08abcdef", Some("OTHER12345"), false),
@@ -180,6 +221,26 @@ mod tests {
         ] {
             assert_eq!(outcome(&all, Some(&other), true), Err(Refusal::WrongCertificate));
         }
+    }
+
+    #[test]
+    fn a_token_opens_its_own_device_and_for_the_first_contact_only_what_is_made_for_that() {
+        let access = Access { token: true, networks: vec!["192.0.2.0/24".parse().unwrap()], ..Access::default() };
+        let decided = |token: TokenEvidence<'_>, peer: &str, is_bootstrap: bool| {
+            let asked = Asked { mac: mac("000e08abcdef"), serial: None, encrypted: false, is_bootstrap };
+            let peer = peer.parse().unwrap();
+            let evidence = Evidence { peer, certificate: None, certificate_problem: None, token };
+            decide(&access, &asked, &evidence).map_err(|denied| denied.refusal)
+        };
+        let of = |text: &str, is_bootstrap: bool| TokenEvidence::Of { mac: mac(text), is_bootstrap };
+        let (inside, outside) = ("192.0.2.7", "198.51.100.7");
+        assert_eq!(decided(of("000e08abcdef", false), outside, false), Ok(Proof::Token));
+        assert_eq!(decided(of("000e08abcdef", false), outside, true), Ok(Proof::Token));
+        assert_eq!(decided(of("000e08abcdef", true), outside, true), Ok(Proof::BootstrapToken));
+        assert_eq!(decided(of("000e08abcdef", true), outside, false), Err(Refusal::NoProof));
+        assert_eq!(decided(of("000e08000001", false), inside, false), Err(Refusal::WrongToken));
+        assert_eq!(decided(TokenEvidence::Worthless("unknown"), outside, false), Err(Refusal::NoProof));
+        assert_eq!(decided(TokenEvidence::Worthless("unknown"), inside, false), Ok(Proof::Network));
     }
 
     #[test]

@@ -3,7 +3,8 @@
 mod access;
 mod certificate;
 mod subject;
+pub mod url_token;
 
-pub use access::{Access, Asked, Denied, Evidence, Proof, decide};
+pub use access::{Access, Asked, Denied, Evidence, Proof, TokenEvidence, decide};
 pub use certificate::{NoCertificates, subjects_of_pem};
 pub use subject::{ParseSubjectError, Subject};

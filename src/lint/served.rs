@@ -27,7 +27,9 @@ impl DeviceView<'_> {
 
     /// What the device's phone finds at a path of this server.
     pub fn at_path(&self, target: &str) -> Answer {
-        let Some(path) = crate::resync::path_of(target) else { return Answer::Nothing };
+        let Some(crate::resync::Target { path, .. }) = crate::resync::Target::of(target) else {
+            return Answer::Nothing;
+        };
         if let Some(file) = self.deployment.in_folder(&path) {
             return Answer::OnDisk(file);
         }

@@ -5,6 +5,7 @@ mod brake;
 mod code;
 mod invite;
 mod redeem;
+mod token;
 mod waiting;
 
 use std::sync::Arc;
@@ -14,12 +15,14 @@ use ipnet::IpNet;
 
 use crate::config;
 use crate::fleet::{Fleet, FleetError, Refused};
+use crate::model::MacAddr;
 use crate::records::RecordError;
 use crate::store::StoreError;
 
 pub use code::Code;
 pub use invite::{Invitation, LONGEST, MOST_USES};
 pub use redeem::Phone;
+pub use token::FirstContact;
 
 use brake::Brake;
 
@@ -51,6 +54,14 @@ pub enum OnboardingError {
     Refused(Vec<Refused>),
     #[error("there are too many invitations; withdraw some")]
     TooMany,
+    #[error("there is no device {0}, or its record can't be read")]
+    NoDevice(MacAddr),
+    #[error("{0} is not opened by tokens: set access.token = true for it")]
+    NoTokens(MacAddr),
+    #[error("the pack {0} has no file for the first contact: say bootstrap = true at the [[file]] that it is")]
+    NoFirstContact(String),
+    #[error("{0} can't be sent on with a token: set provisioning.url to the server's https:// URL")]
+    NoServer(MacAddr),
     #[error("invitation {id} can't be read: {why}")]
     Damaged { id: String, why: String },
 }

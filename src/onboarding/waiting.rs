@@ -90,7 +90,7 @@ impl Onboarding {
         Ok(self.fleet.store().remove_waiting(mac).await?)
     }
 
-    /// Forgets, now and every hour, invitations that expired long ago, and phones that have not been seen since.
+    /// Forgets, now and every hour, invitations and tokens that expired long ago, and phones that have not been seen since.
     pub async fn prune_hourly(self) {
         let mut hours = tokio::time::interval(EVERY);
         hours.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -98,10 +98,14 @@ impl Onboarding {
             hours.tick().await;
             let before = OffsetDateTime::now_utc() - KEEP;
             let store = self.fleet.store();
-            for pruned in [store.prune_codes(before).await, store.prune_waiting(before).await] {
+            for pruned in [
+                store.prune_codes(before).await,
+                store.prune_waiting(before).await,
+                store.prune_url_tokens(before).await,
+            ] {
                 if let Err(error) = pruned {
                     // It is tried again in an hour, and nothing is lost by that but room.
-                    tracing::warn!("old invitations and waiting phones can't be deleted: {error}");
+                    tracing::warn!("old invitations, tokens and waiting phones can't be deleted: {error}");
                 }
             }
         }

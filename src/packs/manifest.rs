@@ -68,6 +68,8 @@ pub struct FileEntry {
     pub audience: Audience,
     /// Whether `[delivery]` of the settings is applied.
     pub delivery: bool,
+    /// Whether a token for the first contact opens it.
+    pub bootstrap: bool,
     /// Indices of the models that have it; none: all.
     pub models: Option<Vec<usize>>,
     pub line: u32,
@@ -234,6 +236,11 @@ fn file(entry: &Reader<'_>, folder: &Path, models: &Models) -> Option<FileEntry>
         let message = format!("{path} is asked for by a phone that holds no key yet");
         entry.problem("delivery", message, "write delivery = \"plain\"".to_owned());
     }
+    let bootstrap = entry.boolean("bootstrap").unwrap_or(false);
+    if bootstrap && !(for_device && matches!(source, Source::Template { .. })) {
+        let message = "only a device's file with a template can bring the token that the phone comes with from then on";
+        entry.problem("bootstrap", message, None);
+    }
     Some(FileEntry {
         name,
         paths,
@@ -243,6 +250,7 @@ fn file(entry: &Reader<'_>, folder: &Path, models: &Models) -> Option<FileEntry>
         content_type: entry.text("content_type").unwrap_or_else(|| format.content_type().to_owned()),
         audience,
         delivery,
+        bootstrap,
         models: limited_models(entry, models),
         line: entry.line(),
     })

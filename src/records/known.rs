@@ -14,8 +14,9 @@ use tokio::sync::Notify;
 use super::group::GroupRecord;
 use super::record::Record;
 use super::resolve::{device_of, group_of};
+use super::url_tokens::UrlTokens;
 use crate::model::{MacAddr, Serial};
-use crate::resync::{DeviceKey, Found, Generation, GroupLayer, Inquiry, Lookup};
+use crate::resync::{DeviceKey, Found, Generation, GroupLayer, Inquiry, Known as Token, Lookup};
 use crate::store::{ChangeKind, DeviceRow, Store, StoreError};
 use crate::vault::Vault;
 
@@ -37,6 +38,7 @@ pub struct Records {
     index: RwLock<HashMap<MacAddr, i64>>,
     cache: Cache<MacAddr, Arc<Known>, Size>,
     serials: Cache<Serial, MacAddr>,
+    pub(super) url_tokens: UrlTokens,
     /// The fleet's revision that all of this is of.
     revision: AtomicI64,
     /// The database does not answer.
@@ -71,6 +73,8 @@ pub struct News {
     pub groups: Option<Vec<GroupLayer>>,
     revision: i64,
     devices: Devices,
+    /// Devices whose tokens have changed.
+    tokens: Vec<MacAddr>,
 }
 
 /// The revisions of records.
@@ -91,6 +95,7 @@ impl Records {
             index: RwLock::default(),
             cache: Cache::with_weighter(items, cache_bytes, Size),
             serials: Cache::new(SERIALS),
+            url_tokens: UrlTokens::new(),
             revision: AtomicI64::new(-1),
             away: AtomicBool::new(false),
             doubt: Notify::new(),
@@ -133,7 +138,15 @@ impl Records {
             };
             known.push((key.clone(), lookup));
         }
-        Found { known, away: self.is_away(), invited: None }
+        let token = match &inquiry.token {
+            Some(presented) => Some(self.token(presented).await),
+            None => None,
+        };
+        if let Some(Token::Of(bearer)) = &token {
+            let lookup = self.of_mac(&inquiry.generation, bearer.mac).await;
+            known.push((DeviceKey::Mac(bearer.mac), lookup));
+        }
+        Found { known, away: self.is_away(), invited: None, token }
     }
 
     /// What is known of one device at run time.
@@ -212,7 +225,10 @@ impl Records {
 
     /// Asks the database, unless it is known not to answer; none where it doesn't in time. Whoever restarts a database ends
     /// its connections in the middle of what they do: what broke off is asked once more.
-    async fn ask<T, F: Future<Output = Result<T, StoreError>>>(&self, question: impl Fn() -> F) -> Option<T> {
+    pub(super) async fn ask<T, F: Future<Output = Result<T, StoreError>>>(
+        &self,
+        question: impl Fn() -> F,
+    ) -> Option<T> {
         if self.is_away() {
             return None;
         }
@@ -257,18 +273,21 @@ impl Records {
         let Some(changes) = changes else {
             let index = self.store.device_revisions().await?.into_iter().collect();
             let groups = self.groups().await?;
-            return Ok(News { groups: Some(groups), revision: now, devices: Devices::All(index) });
+            let devices = Devices::All(index);
+            return Ok(News { groups: Some(groups), revision: now, devices, tokens: Vec::new() });
         };
-        let mut macs: Vec<MacAddr> = Vec::new();
-        for change in changes.iter().filter(|change| change.kind == ChangeKind::Device) {
-            macs.extend(change.name.parse::<MacAddr>());
-        }
+        let of_kind = |kind: ChangeKind| -> Vec<MacAddr> {
+            changes.iter().filter(|change| change.kind == kind).filter_map(|change| change.name.parse().ok()).collect()
+        };
+        let (macs, mut tokens) = (of_kind(ChangeKind::Device), of_kind(ChangeKind::Token));
+        // Whose record goes loses the tokens, too.
+        tokens.extend(&macs);
         let groups = changes.iter().any(|change| change.kind == ChangeKind::Group);
         let groups = if groups { Some(self.groups().await?) } else { None };
         let revisions = self.store.revisions_of(&macs).await?;
         let devices = macs.into_iter().map(|mac| (mac, revisions.get(&mac).copied())).collect();
         let revision = changes.iter().map(|change| change.revision).max().unwrap_or(now).max(now);
-        Ok(News { groups, revision, devices: Devices::Some(devices) })
+        Ok(News { groups, revision, devices: Devices::Some(devices), tokens })
     }
 
     /// Puts what has changed in force, but for the groups.
@@ -280,6 +299,7 @@ impl Records {
                 drop(index);
                 self.cache.clear();
                 self.serials.clear();
+                self.url_tokens.forget_all();
             }
             Devices::Some(some) => {
                 for (mac, revision) in &some {
@@ -294,6 +314,7 @@ impl Records {
                 }
             }
         }
+        self.url_tokens.forget(&news.tokens);
         self.revision.store(news.revision, Ordering::Relaxed);
     }
 

@@ -10,6 +10,7 @@ mod resolve;
 mod seal;
 mod snapshot;
 mod tree;
+mod url_tokens;
 
 pub use follow::{Follower, Following};
 pub use group::GroupRecord;

@@ -32,6 +32,8 @@ pub struct Slot {
     pub pack: usize,
     pub file: usize,
     pub model: Option<usize>,
+    /// Whether the profile leads on with the token that it was asked for with.
+    pub with_token: bool,
 }
 
 #[derive(Debug, Clone)]

@@ -277,7 +277,7 @@ fn next_stamp() -> u64 {
     STAMPS.fetch_add(1, Ordering::Relaxed)
 }
 
-fn mix(parts: &[u64]) -> u64 {
+pub(super) fn mix(parts: &[u64]) -> u64 {
     parts
         .iter()
         .fold(0xcbf2_9ce4_8422_2325, |mixed: u64, part| (mixed ^ part).wrapping_mul(0x0100_0000_01b3).rotate_left(29))

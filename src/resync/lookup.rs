@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::profiles::{Device, Profiles};
+use crate::identity::url_token::UrlToken;
 use crate::model::{MacAddr, Serial};
 
 /// What a device is looked up by.
@@ -36,6 +37,32 @@ pub struct Found {
     pub away: bool,
     /// What became of the phone that came with a code.
     pub invited: Option<Invited>,
+    /// What is known of the token in the URL; none: there is none.
+    pub token: Option<Known>,
+}
+
+/// What is known of the token in a URL.
+#[derive(Debug, Clone)]
+pub enum Known {
+    /// It is this device's.
+    Of(Bearer),
+    /// It is good for nothing; why.
+    Worthless(String),
+    /// It is not known here, and the database does not answer.
+    Away,
+}
+
+/// Whoever comes with a good token.
+#[derive(Debug, Clone)]
+pub struct Bearer {
+    pub mac: MacAddr,
+    pub token: UrlToken,
+    /// It is for the first contact, and dies with it.
+    pub is_bootstrap: bool,
+    /// It has never been used.
+    pub is_new: bool,
+    /// The token that the profile is to bring in its place. Whoever sends that profile has to keep it first.
+    pub next: Option<UrlToken>,
 }
 
 /// What becomes of a phone that comes with the code of an invitation.

@@ -13,10 +13,10 @@ mod upload;
 
 pub use generation::{Generation, delivery_of};
 pub use groups::{Broken, Group, GroupId, GroupLayer, Groups};
-pub use lookup::{DeviceKey, Found, Invited, Lookup};
+pub use lookup::{Bearer, DeviceKey, Found, Invited, Known, Lookup};
 pub use pipeline::{Inquiry, Pipeline};
 pub use profiles::{Device, Profiles};
 pub use provenance::{Explained, ParameterTrace, Provenance};
 pub use request::{Answer, ClientCertificate, Connection, Request, TlsSession};
-pub use target::path_of;
+pub use target::Target;
 pub use upload::{Admission, Admitted};

@@ -8,13 +8,14 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 use super::cache::{Profiles as Cache, Ready, Slot};
-use super::generation::{Generation, delivery_of};
-use super::lookup::{DeviceKey, Found, Invited, Lookup};
+use super::generation::{Generation, delivery_of, mix};
+use super::lookup::{Bearer, DeviceKey, Found, Invited, Known, Lookup};
 use super::profiles::Device;
 use super::request::{Answer, ClientCertificate, Request};
-use super::target::path_of;
+use super::target::Target;
 use crate::events::{Event, Flag, Kind, Outcome, Refusal, cut};
-use crate::identity::{Access, Asked, Evidence, Proof, decide};
+use crate::identity::url_token::{Presented, UrlToken};
+use crate::identity::{Access, Asked, Evidence, Proof, TokenEvidence, decide};
 use crate::model::Secret;
 use crate::packs::{Audience, Candidate, FileEntry, Identified, Packs, Source};
 use crate::render::{Form, RenderError, Shown};
@@ -67,8 +68,9 @@ impl Pipeline {
     /// The first step: what a request asks for or sends, and which devices have to be looked up for it.
     pub fn ask(&self, request: &Request<'_>) -> Inquiry {
         let generation = self.generation();
-        let mut inquiry = Inquiry { generation, files: None, uploads: Vec::new(), keys: Vec::new(), code: None };
-        let Some(path) = path_of(request.target) else { return inquiry };
+        let mut inquiry =
+            Inquiry { generation, files: None, uploads: Vec::new(), keys: Vec::new(), code: None, token: None };
+        let Some(Target { path, token }) = Target::of(request.target) else { return inquiry };
         let packs = &inquiry.generation.packs;
         let files = packs.matches(&path);
         let uploads = packs.matches_upload(&path, request.method);
@@ -87,7 +89,7 @@ impl Pipeline {
             keys.extend(key_of(candidate, proof).or_else(|| said_key(packs, request)));
         }
         keys.dedup();
-        (inquiry.files, inquiry.uploads, inquiry.keys) = (Some(files), uploads, keys);
+        (inquiry.files, inquiry.uploads, inquiry.keys, inquiry.token) = (Some(files), uploads, keys, token);
         inquiry
     }
 
@@ -138,6 +140,8 @@ pub struct Inquiry {
     pub keys: Vec<DeviceKey>,
     /// The code of an invitation that it came with.
     pub code: Option<Secret>,
+    /// What stood in the place of a token in its URL.
+    pub token: Option<Presented>,
 }
 
 /// The device that a path names; where it names none, the one that the certificate does.
@@ -202,10 +206,14 @@ pub(super) struct Asking<'a> {
     found: &'a Found,
     /// The files that its path may mean.
     files: Option<&'a [Candidate]>,
+    /// What stood in the place of a token in its URL.
+    presented: Option<&'a Presented>,
     /// The database does not answer, and it is about a device.
     away: bool,
     /// What was posted; none for a request without a body.
     form: Option<&'a Form>,
+    /// The answer holds a token that nobody knows yet.
+    brings_token: bool,
     /// Which pack knows the User-Agent.
     pub(super) user_agent: Option<(usize, Identified)>,
     /// What the packs read from a certificate that verifies.
@@ -236,7 +244,8 @@ impl<'a> Asking<'a> {
     pub(super) fn of(pipeline: &'a Pipeline, inquiry: &'a Inquiry, request: &'a Request<'a>, found: &'a Found) -> Self {
         let mut asking = Self::new(pipeline, &inquiry.generation, request, found);
         asking.files = inquiry.files.as_deref();
-        asking.away = found.away && !inquiry.keys.is_empty();
+        asking.presented = inquiry.token.as_ref();
+        asking.away = found.away && !(inquiry.keys.is_empty() && inquiry.token.is_none());
         let with_code = asking.files.into_iter().flatten().find(|candidate| candidate.captures.code.is_some());
         if let Some(candidate) = with_code {
             // A code is a secret, in events as everywhere.
@@ -259,7 +268,7 @@ impl<'a> Asking<'a> {
             listener: request.connection.listener.clone(),
             peer: request.connection.peer,
             method: cut(request.method),
-            target: cut(request.target),
+            target: cut(&Target::told(request.target)),
             status: 0,
             bytes: 0,
             duration: std::time::Duration::ZERO,
@@ -285,8 +294,10 @@ impl<'a> Asking<'a> {
             request,
             found,
             files: None,
+            presented: None,
             away: false,
             form: None,
+            brings_token: false,
             user_agent,
             certificate,
             certificate_problem,
@@ -393,6 +404,7 @@ impl<'a> Asking<'a> {
     pub(super) fn device_of(&self, candidate: &Candidate) -> Result<Option<Arc<Device>>, Stop> {
         if candidate.captures.code.is_none() {
             let key = key_of(candidate, || self.certificate.clone());
+            let key = key.or_else(|| self.bearer().map(|bearer| DeviceKey::Mac(bearer.mac)));
             return key.map_or(Ok(None), |key| self.device_named(&key));
         }
         match &self.found.invited {
@@ -446,34 +458,70 @@ impl<'a> Asking<'a> {
         }
     }
 
-    fn for_device(&self, meant: &Meant<'a>, device: &Device) -> Result<Arc<Ready>, Stop> {
-        let slot = Slot {
+    fn for_device(&mut self, meant: &Meant<'a>, device: &Device) -> Result<Arc<Ready>, Stop> {
+        let place = Slot {
             device: Some(device.mac),
             pack: meant.candidate.pack,
             file: meant.candidate.file,
             model: Some(device.model.model),
+            with_token: false,
         };
-        let fingerprint = self.generation.fingerprint(device);
+        let unvarying = self.generation.fingerprint(device);
         let is_static = matches!(meant.file.source, Source::Static(_));
         let is_kept = !is_static && !self.reads_form(meant);
+        // A profile leads on with the token that it was asked for with, and only then.
+        let of = |token: Option<&UrlToken>| {
+            let fingerprint = token
+                .map_or(unvarying, |token| mix(&[unvarying, crate::model::fingerprint(token.digest().as_bytes())]));
+            (Slot { with_token: token.is_some(), ..place }, fingerprint)
+        };
+        let bearer = self.bearer().filter(|bearer| bearer.mac == device.mac && bearer.next.is_none());
+        let (slot, fingerprint) = of(bearer.map(|bearer| &bearer.token));
         if let Some(ready) = self.pipeline.cache.get(&slot, fingerprint).filter(|_| is_kept) {
-            self.check_access(meant.candidate, &ready.access, device, ready.encrypted)?;
-            return Ok(ready);
+            let proof = self.check_access(meant, &ready.access, device, ready.encrypted)?;
+            if slot.with_token == by_token(proof) {
+                return Ok(ready);
+            }
         }
-        let settings = self.generation.settings(device);
+        let mut settings = self.generation.settings(device);
         let access = Access::of(&settings);
         let encrypted = Self::is_encrypted(meant.file, &settings);
-        self.check_access(meant.candidate, &access, device, encrypted)?;
-        let ready = if is_static {
-            self.static_file(meant, Some(device))?
-        } else {
-            self.rendered(meant, device, &settings, Ready::blank(fingerprint, access, encrypted))?
-        };
-        let ready = Arc::new(ready);
-        if is_kept {
+        let proof = self.check_access(meant, &access, device, encrypted)?;
+        if is_static {
+            return Ok(Arc::new(self.static_file(meant, Some(device))?));
+        }
+        let bearer = self.bearer().filter(|_| by_token(proof));
+        let token = bearer.map(|bearer| bearer.next.as_ref().unwrap_or(&bearer.token));
+        if let Some(token) = token {
+            settings.replace_text("provisioning.url", |server| token.url(server));
+        }
+        self.brings_token = bearer.is_some_and(|bearer| bearer.next.is_some());
+        let (slot, fingerprint) = of(token);
+        let blank = Ready::blank(fingerprint, access, encrypted);
+        let ready = Arc::new(self.rendered(meant, device, &settings, blank)?);
+        if is_kept && !self.brings_token {
             self.pipeline.cache.put(slot, ready.clone());
         }
         Ok(ready)
+    }
+
+    /// Whoever comes with a good token.
+    fn bearer(&self) -> Option<&'a Bearer> {
+        match &self.found.token {
+            Some(Known::Of(bearer)) if self.request.connection.tls.is_some() => Some(bearer),
+            _ => None,
+        }
+    }
+
+    fn token_evidence(&self) -> TokenEvidence<'a> {
+        match (self.presented, &self.found.token) {
+            (None, _) => TokenEvidence::None,
+            _ if self.request.connection.tls.is_none() => TokenEvidence::Worthless("tokens are taken over TLS only"),
+            (_, Some(Known::Of(bearer))) => TokenEvidence::Of { mac: bearer.mac, is_bootstrap: bearer.is_bootstrap },
+            (_, Some(Known::Worthless(why))) => TokenEvidence::Worthless(why),
+            (_, Some(Known::Away)) => TokenEvidence::Worthless("the database does not answer"),
+            (Some(_), None) => TokenEvidence::Worthless("it is none"),
+        }
     }
 
     /// Whether the answer may depend on what was posted, so that it is no one else's and no other time's.
@@ -491,22 +539,36 @@ impl<'a> Asking<'a> {
 
     pub(super) fn check_access(
         &self,
-        candidate: &Candidate,
+        meant: &Meant<'_>,
         access: &Access,
         device: &Device,
         encrypted: bool,
     ) -> Result<Proof, Stop> {
         // Whoever came with the code, over TLS, was made this device by it just now.
-        if candidate.captures.code.is_some() {
+        if meant.candidate.captures.code.is_some() {
             return Ok(Proof::Code);
         }
-        let asked = Asked { mac: device.mac, serial: device.serial.as_ref(), encrypted };
+        self.check(access, device, encrypted, meant.file.bootstrap)
+    }
+
+    pub(super) fn check(
+        &self,
+        access: &Access,
+        device: &Device,
+        encrypted: bool,
+        is_bootstrap: bool,
+    ) -> Result<Proof, Stop> {
+        let asked = Asked { mac: device.mac, serial: device.serial.as_ref(), encrypted, is_bootstrap };
         let evidence = Evidence {
             peer: self.request.connection.peer.ip(),
             certificate: self.certificate.as_ref(),
             certificate_problem: self.certificate_problem,
+            token: self.token_evidence(),
         };
-        decide(access, &asked, &evidence).map_err(|denied| Stop::Refused(denied.refusal, denied.reason))
+        decide(access, &asked, &evidence).map_err(|denied| match &self.found.token {
+            Some(Known::Away) => refused(Refusal::DatabaseAway, denied.reason),
+            _ => Stop::Refused(denied.refusal, denied.reason),
+        })
     }
 
     fn rendered(&self, meant: &Meant<'_>, device: &Device, settings: &Effective, blank: Ready) -> Result<Ready, Stop> {
@@ -537,7 +599,8 @@ impl<'a> Asking<'a> {
 
     fn for_anyone(&self, meant: &Meant<'_>) -> Result<Arc<Ready>, Stop> {
         let model = meant.candidate.captures.model;
-        let slot = Slot { device: None, pack: meant.candidate.pack, file: meant.candidate.file, model };
+        let slot =
+            Slot { device: None, pack: meant.candidate.pack, file: meant.candidate.file, model, with_token: false };
         if matches!(meant.file.source, Source::Static(_)) {
             return Ok(Arc::new(self.static_file(meant, None)?));
         }
@@ -593,6 +656,7 @@ impl<'a> Asking<'a> {
             length: u64::try_from(ready.body.len()).unwrap_or(u64::MAX),
             allow: false,
             retry_after: None,
+            brings_token: self.brings_token && self.request.method != "HEAD",
         };
         if has_it {
             self.event.outcome = Outcome::NotModified;
@@ -600,6 +664,10 @@ impl<'a> Asking<'a> {
         }
         if self.request.method == "HEAD" { Answer { body: Bytes::new(), ..answer } } else { answer }
     }
+}
+
+fn by_token(proof: Proof) -> bool {
+    matches!(proof, Proof::Token | Proof::BootstrapToken)
 }
 
 /// Whether an `If-None-Match` header names the ETag, compared weakly as RFC 9110 asks for it.

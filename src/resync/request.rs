@@ -69,6 +69,8 @@ pub struct Answer {
     pub allow: bool,
     /// Seconds after which to ask again.
     pub retry_after: Option<u16>,
+    /// It brings the token that follows the one it was asked for with ([`super::Bearer::next`]).
+    pub brings_token: bool,
 }
 
 /// Long enough for a database that is started again, short beside the hours between resyncs.
@@ -86,6 +88,7 @@ impl Answer {
             length: 0,
             allow: false,
             retry_after: None,
+            brings_token: false,
         }
     }
 

@@ -2,9 +2,45 @@
 
 use percent_encoding::percent_decode_str;
 
+use crate::identity::url_token::{Presented, masked, split};
+
+/// What a request target names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// The path of the file.
+    pub path: String,
+    /// The token that stood before it.
+    pub token: Option<Presented>,
+}
+
+impl Target {
+    /// Reads a request target. None where it names no file.
+    pub fn of(target: &str) -> Option<Self> {
+        let path = path_of(target)?;
+        let (token, file) = split(&path);
+        Some(match token {
+            Some(token) => Self { path: file.to_owned(), token: Some(token) },
+            None => Self { path, token: None },
+        })
+    }
+
+    /// A request target as it may be told: without its token.
+    pub fn told(target: &str) -> String {
+        match Self::of(target) {
+            Some(Self { path, token: Some(_) }) => masked(&path),
+            Some(_) => target.to_owned(),
+            // It names no path, and may hold a token all the same: an escape too many after it.
+            None => {
+                let begins = percent_decode_str(target).decode_utf8_lossy();
+                if begins.contains("/t/") { masked("") } else { target.to_owned() }
+            }
+        }
+    }
+}
+
 /// The path of a request target, decoded, without its query. None where no file can be meant: text that is not UTF-8,
 /// control characters, a backslash, or steps upwards.
-pub fn path_of(target: &str) -> Option<String> {
+fn path_of(target: &str) -> Option<String> {
     let path = target.split(['?', '#']).next().unwrap_or_default();
     let decoded = percent_decode_str(path).decode_utf8().ok()?;
     let wrong = !decoded.starts_with('/')
@@ -15,7 +51,7 @@ pub fn path_of(target: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::path_of;
+    use super::*;
 
     #[test]
     fn a_path_is_decoded_once() {
@@ -42,5 +78,23 @@ mod tests {
         ] {
             assert_eq!(path_of(target), None, "{target}");
         }
+    }
+
+    #[test]
+    fn a_token_is_told_nowhere() {
+        let token = "abcdefghijklmnopqrstuvwxyz01";
+        for target in [
+            format!("/t/{token}/cisco/x.xml"),
+            format!("/%74/{token}/cisco/x.xml"),
+            format!("/t/{token}"),
+            format!("/t/{token}x/cisco/x.xml?a"),
+            format!("/t/{token}/../x"),
+            format!("/t/{token}/%ff"),
+            format!("//t/{token}/%zz%00"),
+        ] {
+            let told = Target::told(&target);
+            assert!(!told.contains(token) && told.starts_with("/t/***"), "{target}: {told}");
+        }
+        assert_eq!(Target::told("/cisco/x.xml?a"), "/cisco/x.xml?a");
     }
 }

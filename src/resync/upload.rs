@@ -85,7 +85,7 @@ impl Asking<'_> {
             self.event.file = Some(format!("{}/{}", pack.name, entry.name));
             self.event.device = Some(device.mac);
             self.compare(&device);
-            return self.admitted(candidate, &pack.name, entry, &device);
+            return self.admitted(&pack.name, entry, &device);
         }
         if let Some(device) = not_for {
             self.event.device = Some(device.mac);
@@ -108,19 +108,13 @@ impl Asking<'_> {
         }
     }
 
-    fn admitted(
-        &self,
-        candidate: &Candidate,
-        pack: &str,
-        entry: &UploadEntry,
-        device: &Device,
-    ) -> Result<Admitted, Stop> {
+    fn admitted(&self, pack: &str, entry: &UploadEntry, device: &Device) -> Result<Admitted, Stop> {
         let settings = self.generation.settings(device);
         // Only this cipher can't be written for without the key. A body under AES-256-CBC proves nothing, and an answer that
         // told whether it opens would help to read others under the same key.
         let is_authenticated = settings.text("delivery.encryption") == Some("aes128gcm");
         let encrypted = entry.decrypt && is_authenticated && settings.named("delivery.key").is_some();
-        let proof = self.check_access(candidate, &Access::of(&settings), device, encrypted)?;
+        let proof = self.check(&Access::of(&settings), device, encrypted, false)?;
         Ok(Admitted {
             device: device.mac,
             pack: pack.to_owned(),
@@ -142,7 +136,7 @@ impl Asking<'_> {
         self.compare(device);
         let settings = self.generation.settings(device);
         let encrypted = Self::is_encrypted(meant.file, &settings);
-        self.check_access(meant.candidate, &Access::of(&settings), device, encrypted).map(drop)
+        self.check_access(&meant, &Access::of(&settings), device, encrypted).map(drop)
     }
 }
 

@@ -90,6 +90,16 @@ impl Effective {
         }
     }
 
+    /// Puts another text in the place of one, if there is one. It stays where it came from.
+    pub fn replace_text(&mut self, dotted: &str, with: impl FnOnce(&str) -> String) {
+        let setting = Key::parse(dotted).and_then(|key| self.settings.get_mut(&key));
+        if let Some(setting) = setting
+            && let Value::Text(text) = &setting.value
+        {
+            setting.value = Value::Text(with(text).into());
+        }
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = (&Key, &Setting)> {
         self.settings.iter()
     }

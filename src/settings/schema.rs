@@ -222,7 +222,7 @@ networks = ["192.0.2.0/24"]
         settings: &[
             setting("certificate", Bool, "A verified client certificate that names this device."),
             setting("password", Bool, "HTTP authentication with this device's own credentials."),
-            setting("token", Bool, "An unguessable part of the URL."),
+            setting("token", Bool, "An unguessable part of the URL, which `resyncd device token` makes."),
             setting("encrypted", Bool, "Anyone may fetch files that are encrypted with this device's own key."),
             setting("networks", Networks, "Anyone in these networks may fetch: a staging LAN."),
         ],

@@ -50,6 +50,8 @@ pub struct GroupWrite {
 pub enum ChangeKind {
     Device,
     Group,
+    /// The tokens in a device's URLs.
+    Token,
 }
 
 impl ChangeKind {
@@ -57,6 +59,7 @@ impl ChangeKind {
         match self {
             Self::Device => "device",
             Self::Group => "group",
+            Self::Token => "token",
         }
     }
 }
@@ -96,10 +99,7 @@ impl Store {
     pub async fn write_fleet(&self, write: &FleetWrite) -> Result<i64, WriteError> {
         let failed = |error| WriteError::from(self.failed(error));
         let mut transaction = self.begin_writing().await?;
-        // Whoever else writes waits here until this is committed.
-        let raise = sqlx::query("UPDATE fleet SET revision = revision + 1 WHERE one = 1 RETURNING revision");
-        let row = raise.fetch_one(&mut *transaction).await.map_err(failed)?;
-        let revision: i64 = row.try_get("revision").map_err(failed)?;
+        let revision = raise(&mut transaction).await.map_err(failed)?;
 
         let macs: Vec<_> = write.devices.iter().map(|write| (write.mac.to_string(), write.was)).collect();
         self.expect(&mut transaction, ChangeKind::Device, &macs).await?;
@@ -112,6 +112,9 @@ impl Store {
         };
         remove(&mut transaction, "devices", "mac", &old(&macs)).await.map_err(failed)?;
         remove(&mut transaction, "device_users", "mac", &old(&macs)).await.map_err(failed)?;
+        let gone: Vec<_> =
+            write.devices.iter().filter(|write| write.row.is_none()).map(|write| write.mac.to_string()).collect();
+        remove(&mut transaction, "url_tokens", "mac", &gone).await.map_err(failed)?;
         remove(&mut transaction, "groups", "name", &old(&names)).await.map_err(failed)?;
 
         match self.insert_devices(&mut transaction, write, revision).await {
@@ -137,11 +140,7 @@ impl Store {
         let forget = forget.bind(revision - 2 * KEPT_REVISIONS).bind(revision - KEPT_REVISIONS);
         forget.execute(&mut *transaction).await.map_err(failed)?;
         audit::insert(&mut transaction, self.backend, &write.audit).await.map_err(failed)?;
-        if self.backend == Backend::Postgres {
-            // Told to the others when, and only when, it is committed.
-            let tell = sqlx::query("SELECT pg_notify($1, $2)").bind(CHANNEL).bind(revision.to_string());
-            tell.execute(&mut *transaction).await.map_err(failed)?;
-        }
+        tell_change(&mut transaction, self.backend, revision).await.map_err(failed)?;
         transaction.commit().await.map_err(failed)?;
         Ok(revision)
     }
@@ -154,7 +153,7 @@ impl Store {
         expected: &[(String, Option<i64>)],
     ) -> Result<(), WriteError> {
         let (table, column) = match kind {
-            ChangeKind::Device => ("devices", "mac"),
+            ChangeKind::Device | ChangeKind::Token => ("devices", "mac"),
             ChangeKind::Group => ("groups", "name"),
         };
         for names in expected.chunks(NAMES) {
@@ -259,6 +258,7 @@ pub(super) fn change(row: &AnyRow) -> Result<Change, &'static str> {
     let kind = match text(row, "kind")?.as_str() {
         "device" => ChangeKind::Device,
         "group" => ChangeKind::Group,
+        "token" => ChangeKind::Token,
         _ => return Err("kind"),
     };
     Ok(Change { revision: number(row, "revision")?, kind, name: text(row, "name")? })
@@ -274,6 +274,25 @@ async fn remove(
         let sql = format!("DELETE FROM {table} WHERE {column} IN {}", list(names.len()));
         let query = names.iter().fold(sqlx::query(AssertSqlSafe(sql)), |query, name| query.bind(name.clone()));
         query.execute(&mut **transaction).await?;
+    }
+    Ok(())
+}
+
+/// The fleet's next revision. Whoever else writes waits here until this is committed.
+pub(super) async fn raise(transaction: &mut Transaction<'_, Any>) -> Result<i64, sqlx::Error> {
+    let raise = sqlx::query("UPDATE fleet SET revision = revision + 1 WHERE one = 1 RETURNING revision");
+    raise.fetch_one(&mut **transaction).await?.try_get("revision")
+}
+
+/// Told to the other servers when, and only when, it is committed.
+pub(super) async fn tell_change(
+    transaction: &mut Transaction<'_, Any>,
+    backend: Backend,
+    revision: i64,
+) -> Result<(), sqlx::Error> {
+    if backend == Backend::Postgres {
+        let tell = sqlx::query("SELECT pg_notify($1, $2)").bind(CHANNEL).bind(revision.to_string());
+        tell.execute(&mut **transaction).await?;
     }
     Ok(())
 }

@@ -23,6 +23,7 @@ mod schema;
 mod sqlite;
 mod trust;
 mod uploads;
+mod url_tokens;
 mod waiting;
 
 use std::pin::pin;
@@ -51,6 +52,7 @@ pub use postgres::Notifications;
 pub use schema::Step;
 use trust::Trust;
 pub use uploads::UploadFilter;
+pub use url_tokens::UrlTokenRow;
 pub use waiting::WaitingRow;
 
 /// How long a statement waits for a database that another connection has locked.
@@ -64,6 +66,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (4, "access", include_str!("migrations/0004_access.sql")),
     (5, "keys", include_str!("migrations/0005_keys.sql")),
     (6, "onboarding", include_str!("migrations/0006_onboarding.sql")),
+    (7, "url_tokens", include_str!("migrations/0007_url_tokens.sql")),
 ];
 
 /// The database, open. Clones share its connections.

@@ -71,6 +71,11 @@ pub fn moment(row: &AnyRow, column: &'static str) -> Result<OffsetDateTime, &'st
     instant(number(row, column)?).ok_or(column)
 }
 
+pub fn moment_optional(row: &AnyRow, column: &'static str) -> Result<Option<OffsetDateTime>, &'static str> {
+    let found: Option<i64> = row.try_get(column).map_err(|_| column)?;
+    found.map(|at| instant(at).ok_or(column)).transpose()
+}
+
 /// The database counts what it counts in 64 bits with a sign.
 pub fn integer(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)

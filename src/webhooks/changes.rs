@@ -88,12 +88,14 @@ async fn message_of(office: &Office, target: &Target, change: &Change) -> Result
     let wanted = match change.kind {
         ChangeKind::Device => WebhookEvents::Device,
         ChangeKind::Group => WebhookEvents::Group,
+        // Nobody else has to know which phone has got another token.
+        ChangeKind::Token => return Ok(None),
     };
     if !target.config.events.contains(&wanted) {
         return Ok(None);
     }
     let now = match change.kind {
-        ChangeKind::Device => device(office, change).await?,
+        ChangeKind::Device | ChangeKind::Token => device(office, change).await?,
         ChangeKind::Group => group(office, change).await?,
     };
     let within = |name: Option<&str>| match &target.config.group {

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 
 use crate::cli::fleet::{actor, block_on, open, open_read_only};
-use crate::cli::table::{Align, Layout, csv_line};
+use crate::cli::table::write_rows;
 use crate::cli::{Ending, Failure, assignment, output, token};
 use crate::config::Config;
 use crate::events::rfc3339;
@@ -120,22 +120,10 @@ impl List {
                 fleet.store().codes(None, self.limit).await.map_err(|error| Failure::Other(error.to_string()))?;
             let now = OffsetDateTime::now_utc();
             let rows: Vec<Vec<String>> = codes.iter().map(|code| row(code, now)).collect();
-            match self.format {
-                output::Rows::Json => output::json_rows(codes.iter().map(|code| as_json(code, now)))?,
-                output::Rows::Csv => output::write(|out| {
-                    let header = COLUMNS.map(str::to_owned).to_vec();
-                    std::iter::once(&header).chain(&rows).try_for_each(|row| out.write_all(csv_line(row).as_bytes()))
-                })?,
-                output::Rows::Table => {
-                    let mut layout = Layout::new(&COLUMNS.map(|name| (name.to_uppercase(), Align::Left)));
-                    layout.fit(&rows);
-                    output::write(|out| {
-                        let header = layout.header();
-                        std::iter::once(&header)
-                            .chain(&rows)
-                            .try_for_each(|row| out.write_all(layout.line(row).as_bytes()))
-                    })?;
-                }
+            if self.format == output::Rows::Json {
+                output::json_rows(codes.iter().map(|code| as_json(code, now)))?;
+            } else {
+                write_rows(&COLUMNS, &rows, self.format == output::Rows::Csv)?;
             }
             Ok(Ending::Fine)
         })

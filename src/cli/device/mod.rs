@@ -7,6 +7,7 @@ mod import;
 mod invite;
 mod list;
 mod show;
+mod token;
 mod waiting;
 
 use clap::Subcommand;
@@ -34,6 +35,7 @@ enum Command {
     Invite(invite::Invite),
     Invites(invite::List),
     Withdraw(invite::Withdraw),
+    Token(token::Token),
     Waiting(waiting::Waiting),
     Approve(waiting::Approve),
     Dismiss(waiting::Dismiss),
@@ -52,6 +54,7 @@ impl Args {
             Command::Invite(args) => args.run(config),
             Command::Invites(args) => args.run(config),
             Command::Withdraw(args) => args.run(config),
+            Command::Token(args) => args.run(config),
             Command::Waiting(args) => args.run(config),
             Command::Approve(args) => args.run(config),
             Command::Dismiss(args) => args.run(config),

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::cli::fleet::{actor, block_on, open, open_read_only};
-use crate::cli::table::{Align, Layout, csv_line};
+use crate::cli::table::write_rows;
 use crate::cli::{Ending, Failure, assignment, output};
 use crate::config::Config;
 use crate::events::rfc3339;
@@ -66,16 +66,7 @@ impl Waiting {
                     ]
                 })
                 .collect();
-            let mut layout = Layout::new(&COLUMNS.map(|name| (name.to_uppercase(), Align::Left)));
-            layout.fit(&rows);
-            output::write(|out| {
-                let is_csv = self.format == output::Rows::Csv;
-                let header = if is_csv { COLUMNS.map(str::to_owned).to_vec() } else { layout.header() };
-                std::iter::once(&header).chain(&rows).try_for_each(|row| {
-                    let line = if is_csv { csv_line(row) } else { layout.line(row) };
-                    out.write_all(line.as_bytes())
-                })
-            })?;
+            write_rows(&COLUMNS, &rows, self.format == output::Rows::Csv)?;
             Ok(Ending::Fine)
         })
     }

@@ -21,6 +21,7 @@ mod provisioning_off;
 mod rendering;
 mod secret_for_anyone;
 mod shared_key;
+mod token_dropped;
 mod too_many_keys;
 mod too_many_lines;
 mod unknown_parameter;
@@ -61,6 +62,7 @@ pub fn all() -> Vec<Box<dyn Rule>> {
         Box::<rendering::Rendering>::default(),
         Box::<secret_for_anyone::SecretForAnyone>::default(),
         Box::<shared_key::SharedKey>::default(),
+        Box::<token_dropped::TokenDropped>::default(),
         Box::<too_many_keys::TooManyKeys>::default(),
         Box::<too_many_lines::TooManyLines>::default(),
         Box::<unknown_parameter::UnknownParameter>::default(),

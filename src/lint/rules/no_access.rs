@@ -14,7 +14,7 @@ rule! {
     /// # How to mend it
     ///
     /// Set `access.certificate` for phones with a certificate of their maker, on a listener that asks for it;
-    /// `access.encrypted` together with `delivery.encryption`; or the staging network in `access.networks`.
+    /// `access.token` for phones without one; `access.encrypted` together with `delivery.encryption`; or the staging network in `access.networks`.
     pub struct NoAccess = "no-access", Error;
 }
 
@@ -31,8 +31,10 @@ impl Rule for NoAccess {
             listener.tls.as_ref().is_some_and(|tls| tls.client_certificate != ClientCertificatePolicy::None)
         });
         let can_show = view.pack.reads_certificates();
-        let opens =
-            access.certificate && asks && can_show || access.encrypted && is_encrypted || !access.networks.is_empty();
+        let opens = access.certificate && asks && can_show
+            || access.token && view.deployment.listeners(true).next().is_some()
+            || access.encrypted && is_encrypted
+            || !access.networks.is_empty();
         if !opens {
             let (message, setting) = if access.certificate && !can_show {
                 (format!("phones of {} have no certificate that names them", view.pack.name), "access.certificate")
