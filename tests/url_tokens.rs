@@ -64,7 +64,7 @@ fn a_phone_goes_from_its_first_contact_to_a_token_of_its_own() {
     assert!(first.starts_with("/t/") && first.ends_with(&format!("/cisco/init/{MAC}.xml")), "{first}");
     let Some(profile) = running.curl(None, &first, &[]) else { return };
     assert_eq!(profile.status, 200, "{}", profile.text());
-    let own = leads_to(&running, &profile.text());
+    let own = leads_to(&running, profile.text());
     let (bootstrap, permanent) = (first.split('/').nth(2).unwrap(), own.split('/').nth(2).unwrap());
     assert_ne!(bootstrap, permanent);
     assert_eq!(own, format!("/t/{permanent}/cisco/{MAC}.xml"));
@@ -74,7 +74,7 @@ fn a_phone_goes_from_its_first_contact_to_a_token_of_its_own() {
     assert_eq!(running.curl(None, &first, &[]).unwrap().status, 404);
     let profile = running.curl(None, &own, &[]).unwrap();
     assert!(profile.status == 200 && profile.text().contains(PASSWORD), "{}", profile.text());
-    assert_eq!(leads_to(&running, &profile.text()), own);
+    assert_eq!(leads_to(&running, profile.text()), own);
     let warm = running.curl(None, &own, &[]).unwrap();
     assert_eq!(warm.body, profile.body);
     assert_eq!(states(&running, MAC), ["first-contact used", "resync used"]);
@@ -109,7 +109,7 @@ fn whatever_is_wrong_with_a_token_looks_like_no_device() {
     assert_eq!(refused.status, 404);
     let head = running.curl(None, &first, &["-I"]).unwrap();
     assert_eq!((head.status, states(&running, MAC)), (200, vec!["first-contact new".to_owned()]));
-    let own = leads_to(&running, &running.curl(None, &first, &[]).unwrap().text());
+    let own = leads_to(&running, running.curl(None, &first, &[]).unwrap().text());
     let permanent = own.split('/').nth(2).unwrap();
     let expired = running.block_on(onboarding(&running).first_contact(
         MAC.parse().unwrap(),
@@ -151,7 +151,7 @@ fn a_token_is_in_nothing_that_is_served_without_it() {
     let Some(before) = running.curl(None, &plain, &[]) else { return };
     assert_eq!((before.status, before.text().contains("/t/")), (200, false));
     let profile = running.curl(None, &first, &[]).unwrap();
-    let own = leads_to(&running, &profile.text()).replace(MAC, mac);
+    let own = leads_to(&running, profile.text()).replace(MAC, mac);
     let with = running.curl(None, &own, &[]).unwrap();
     assert!(with.text().contains("/t/"), "{}", with.text());
     // Opened by its network, it is as it was; also when an unknown token stands in the URL.
@@ -165,7 +165,7 @@ fn a_token_is_rotated_without_losing_the_phone_and_revoked_at_once() {
     let running = start();
     let first = first_contact(&running, MAC);
     let Some(profile) = running.curl(None, &first, &[]) else { return };
-    let old = leads_to(&running, &profile.text());
+    let old = leads_to(&running, profile.text());
     assert_eq!(running.curl(None, &old, &[]).unwrap().status, 200);
     let rotate = running.block_on(
         onboarding(&running)
@@ -173,8 +173,8 @@ fn a_token_is_rotated_without_losing_the_phone_and_revoked_at_once() {
     );
     assert_eq!(rotate.unwrap(), 1);
     // The answer is lost: the phone comes with the old one again, and is brought another.
-    let lost = leads_to(&running, &running.curl(None, &old, &[]).unwrap().text());
-    let new = leads_to(&running, &running.curl(None, &old, &[]).unwrap().text());
+    let lost = leads_to(&running, running.curl(None, &old, &[]).unwrap().text());
+    let new = leads_to(&running, running.curl(None, &old, &[]).unwrap().text());
     assert!(lost != new && new != old);
     assert_eq!(running.curl(None, &new, &[]).unwrap().status, 200);
     running.block_on(onboarding(&running).fleet().take_in());
