@@ -6,7 +6,7 @@ use resyncd::model::{MacAddr, Serial};
 use resyncd::packs::UploadKind;
 use resyncd::store::{
     AuditFilter, AuditRow, ChangeKind, DeviceRow, DeviceWrite, EventFilter, FleetWrite, GroupBy, GroupRow, GroupWrite,
-    Store, UploadFilter, WriteError,
+    Store, UploadFilter, UrlTokenRow, WriteError,
 };
 use resyncd::uploads::{Upload, UploadId};
 use sqlx::{AnyConnection, Connection};
@@ -52,6 +52,7 @@ on_each_database! {
     the_fleet_is_written_whole_and_in_order
     what_is_not_as_it_is_thought_to_be_is_not_written
     a_change_is_told_to_those_who_listen
+    a_token_for_the_first_contact_is_followed_once
 }
 
 fn entries(events: Vec<Event>) -> Vec<Entry> {
@@ -369,6 +370,56 @@ async fn a_change_is_told_to_those_who_listen(scratch: &Scratch) {
     other.write_fleet(&write(vec![device(1, None, None, true)])).await.unwrap();
     assert!(notifications.changed().await);
     assert_eq!(store.fleet_revision().await.unwrap(), 1);
+}
+
+async fn a_token_for_the_first_contact_is_followed_once(scratch: &Scratch) {
+    let store = Store::open(&scratch.database).await.unwrap();
+    let (mac, peer): (MacAddr, _) = ("000e08000001".parse().unwrap(), "192.0.2.7".parse().unwrap());
+    let now = OffsetDateTime::now_utc().replace_nanosecond(0).unwrap();
+    let token = |digest: &str| UrlTokenRow::new(digest.to_owned(), mac, now, "cli:test");
+    let first = UrlTokenRow { is_bootstrap: true, expires: Some(now + time::Duration::DAY), ..token("first") };
+    store.add_url_token(&first).await.unwrap();
+    assert_eq!(store.url_token_mac("first").await.unwrap(), Some(mac));
+    assert_eq!(store.url_token_mac("other").await.unwrap(), None);
+    assert_eq!(store.url_tokens(mac).await.unwrap(), std::slice::from_ref(&first));
+
+    // Of all that come with it at once, one is the first.
+    let nexts: Vec<_> = (0..8).map(|n| token(&format!("next{n}"))).collect();
+    let followed = nexts.iter().map(|next| store.follow_url_token("first", next, peer));
+    let followed = futures_util::future::join_all(followed).await;
+    assert_eq!(followed.into_iter().filter(|followed| *followed.as_ref().unwrap()).count(), 1);
+    let rows = store.url_tokens(mac).await.unwrap();
+    assert_eq!(rows.len(), 2);
+    let (used, next) = (rows.iter().find(|row| row.is_bootstrap), rows.iter().find(|row| !row.is_bootstrap).unwrap());
+    assert!(used.unwrap().problem(now).unwrap().contains("192.0.2.7"));
+    assert_eq!((next.problem(now), &next.used), (None, &None));
+
+    // A new one stands beside the old until it is used.
+    assert!(!store.follow_url_token(&next.digest, &token("third"), peer).await.unwrap());
+    assert_eq!(store.renew_url_tokens(mac).await.unwrap(), 1);
+    assert!(store.follow_url_token(&next.digest, &token("third"), peer).await.unwrap());
+    assert_eq!(store.url_tokens(mac).await.unwrap().len(), 3);
+    let before = store.fleet_revision().await.unwrap();
+    assert!(store.use_url_token("third", mac, now, peer).await.unwrap());
+    assert!(!store.use_url_token("third", mac, now, peer).await.unwrap());
+    assert_eq!(store.url_token_mac(&next.digest).await.unwrap(), None);
+    let changes = store.changes_since(before).await.unwrap().unwrap();
+    assert_eq!(changes.iter().map(|change| change.kind).collect::<Vec<_>>(), [ChangeKind::Token]);
+
+    // However many are asked for, few are kept, and none that is in use goes.
+    for n in 0..20 {
+        store.add_url_token(&token(&format!("more{n}"))).await.unwrap();
+    }
+    let rows = store.url_tokens(mac).await.unwrap();
+    assert!(rows.len() <= 10 && rows.iter().any(|row| row.digest == "third"), "{}", rows.len());
+    assert_eq!(store.prune_url_tokens(now + time::Duration::DAY).await.unwrap(), 1);
+
+    // Whose record goes loses them all.
+    store.write_fleet(&write(vec![device(1, None, None, true)])).await.unwrap();
+    let revision = store.device(mac).await.unwrap().unwrap().revision;
+    assert!(!store.url_tokens(mac).await.unwrap().is_empty());
+    store.write_fleet(&write(vec![device(1, Some(revision), None, false)])).await.unwrap();
+    assert!(store.url_tokens(mac).await.unwrap().is_empty());
 }
 
 #[tokio::test]
