@@ -389,6 +389,7 @@ pub fn request(data: &[u8]) {
     let mut lines = text.split('\n');
     let target = lines.next().unwrap_or_default();
     let (user_agent, if_none_match) = (lines.next(), lines.next());
+    let authorization = lines.next().map(Secret::new);
     let subject = lines.next().and_then(|line| line.parse().ok());
     let tls = subject.map(|subject| TlsSession {
         version: "TLSv1.3",
@@ -404,6 +405,7 @@ pub fn request(data: &[u8]) {
         target,
         user_agent,
         if_none_match,
+        authorization: authorization.as_ref(),
     });
     assert!(matches!(answer.status, 200 | 304 | 404), "{} for {target}", answer.status);
 }

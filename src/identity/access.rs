@@ -9,10 +9,15 @@ use crate::model::{MacAddr, Serial};
 use crate::packs::Identified;
 use crate::settings::Effective;
 
+use super::password::{Credentials, Verdict, Which};
+
 /// The `[access]` settings of one device.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Access {
     pub certificate: bool,
+    pub password: bool,
+    /// User and password, where they open anything.
+    pub credentials: Option<Credentials>,
     pub encrypted: bool,
     pub networks: Vec<IpNet>,
 }
@@ -20,7 +25,10 @@ pub struct Access {
 impl Access {
     /// Reads the settings; what is not set opens nothing.
     pub fn of(settings: &Effective) -> Self {
+        let password = settings.boolean("access.password").unwrap_or(false);
         Self {
+            password,
+            credentials: if password { Credentials::of(settings) } else { None },
             certificate: settings.boolean("access.certificate").unwrap_or(false),
             encrypted: settings.boolean("access.encrypted").unwrap_or(false),
             // The layer's reader has refused what is no network.
@@ -36,6 +44,8 @@ pub struct Evidence<'e> {
     pub certificate: Option<&'e Identified>,
     /// Why a certificate that was shown is no evidence, for the event.
     pub certificate_problem: Option<&'e str>,
+    /// What user and password came to; none on a listener that doesn't ask for them.
+    pub password: Option<&'e Verdict>,
 }
 
 /// The device whose file is asked for.
@@ -51,6 +61,7 @@ pub struct Asked<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Proof {
     Certificate,
+    Password(Which),
     Network,
     Encrypted,
     /// It came with the code of an invitation.
@@ -74,13 +85,21 @@ pub fn decide(access: &Access, asked: &Asked<'_>, evidence: &Evidence<'_>) -> Re
     if access.certificate && named == Some(Named::This) {
         return Ok(Proof::Certificate);
     }
+    if let (true, Some(Verdict::Holds(which))) = (access.password, evidence.password) {
+        return Ok(Proof::Password(*which));
+    }
     if access.networks.iter().any(|network| network.contains(&evidence.peer.to_canonical())) {
         return Ok(Proof::Network);
     }
     if access.encrypted && asked.encrypted {
         return Ok(Proof::Encrypted);
     }
-    Err(Denied { refusal: Refusal::NoProof, reason: reason(access, asked, evidence, named.as_ref()) })
+    let refusal = match evidence.password.filter(|_| access.password) {
+        Some(Verdict::Silent) => Refusal::Challenged,
+        Some(Verdict::Fails(refusal, _)) => *refusal,
+        _ => Refusal::NoProof,
+    };
+    Err(Denied { refusal, reason: reason(access, asked, evidence, named.as_ref()) })
 }
 
 /// Whom a certificate names.
@@ -117,6 +136,14 @@ fn reason(access: &Access, asked: &Asked<'_>, evidence: &Evidence<'_>, named: Op
             (None, None) => "no client certificate was shown".to_owned(),
         });
     }
+    if access.password {
+        reasons.push(match (evidence.password, &access.credentials) {
+            (_, None) => "access.password is set, and credentials.user or credentials.password is not".to_owned(),
+            (None, _) => "the listener asks for no passwords (passwords = true)".to_owned(),
+            (Some(Verdict::Fails(_, why)), _) => why.clone(),
+            (Some(_), _) => "no user and password were sent".to_owned(),
+        });
+    }
     if !access.networks.is_empty() {
         reasons.push(format!("{} is in none of access.networks", evidence.peer));
     }
@@ -124,7 +151,7 @@ fn reason(access: &Access, asked: &Asked<'_>, evidence: &Evidence<'_>, named: Op
         reasons.push("access.encrypted is set, but this file is not encrypted".to_owned());
     }
     if reasons.is_empty() {
-        return "the device's [access] opens nothing: set access.certificate, access.encrypted or access.networks"
+        return "the device's [access] opens nothing: set access.certificate, access.password, access.encrypted or access.networks"
             .to_owned();
     }
     reasons.join("; ")
@@ -150,7 +177,7 @@ mod tests {
     fn outcome(access: &Access, certificate: Option<&Identified>, encrypted: bool) -> Result<Proof, Refusal> {
         let serial: Serial = "88012BA01234".parse().unwrap();
         let asked = Asked { mac: mac("000e08abcdef"), serial: Some(&serial), encrypted };
-        let evidence = Evidence { peer: "192.0.2.7".parse().unwrap(), certificate, certificate_problem: None };
+        let evidence = Evidence { peer: "192.0.2.7".parse().unwrap(), certificate, certificate_problem: None, password: None };
         decide(access, &asked, &evidence).map_err(|denied| denied.refusal)
     }
 
@@ -172,7 +199,8 @@ mod tests {
 
     #[test]
     fn a_certificate_of_another_phone_gets_nothing() {
-        let all = Access { certificate: true, encrypted: true, networks: vec!["0.0.0.0/0".parse().unwrap()] };
+        let networks = vec!["0.0.0.0/0".parse().unwrap()];
+        let all = Access { certificate: true, password: true, encrypted: true, networks, credentials: None };
         for other in [
             identified("000e08000001", Some("88012BA01234"), false),
             identified("000e08abcdef", Some("OTHER12345"), false),
@@ -180,6 +208,27 @@ mod tests {
         ] {
             assert_eq!(outcome(&all, Some(&other), true), Err(Refusal::WrongCertificate));
         }
+    }
+
+    #[test]
+    fn a_password_opens_where_it_is_set_and_never_beside_a_certificate_of_another_phone() {
+        let outcome = |access: &Access, certificate: Option<&Identified>, password: Option<Verdict>| {
+            let asked = Asked { mac: mac("000e08abcdef"), serial: None, encrypted: false };
+            let (peer, password) = ("192.0.2.7".parse().unwrap(), password.as_ref());
+            let evidence = Evidence { peer, certificate, certificate_problem: None, password };
+            decide(access, &asked, &evidence).map_err(|denied| denied.refusal)
+        };
+        let with = Access { password: true, ..Access::default() };
+        let holds = || Some(Verdict::Holds(Which::Previous));
+        assert_eq!(outcome(&with, None, holds()), Ok(Proof::Password(Which::Previous)));
+        assert_eq!(outcome(&Access::default(), None, holds()), Err(Refusal::NoProof));
+        let other = identified("000e08000001", None, false);
+        assert_eq!(outcome(&with, Some(&other), holds()), Err(Refusal::WrongCertificate));
+        assert_eq!(outcome(&with, None, Some(Verdict::Silent)), Err(Refusal::Challenged));
+        assert_eq!(outcome(&with, None, None), Err(Refusal::NoProof));
+        let stale = Verdict::Fails(Refusal::StaleNonce, "why".to_owned());
+        assert_eq!(outcome(&with, None, Some(stale.clone())), Err(Refusal::StaleNonce));
+        assert_eq!(outcome(&Access::default(), None, Some(stale)), Err(Refusal::NoProof));
     }
 
     #[test]

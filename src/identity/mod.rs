@@ -2,6 +2,7 @@
 
 mod access;
 mod certificate;
+pub mod password;
 mod subject;
 
 pub use access::{Access, Asked, Denied, Evidence, Proof, decide};

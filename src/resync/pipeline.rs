@@ -14,6 +14,7 @@ use super::profiles::Device;
 use super::request::{Answer, ClientCertificate, Request};
 use super::target::path_of;
 use crate::events::{Event, Flag, Kind, Outcome, Refusal, cut};
+use crate::identity::password::{Carried, Claim, Passwords, Verdict, Which};
 use crate::identity::{Access, Asked, Evidence, Proof, decide};
 use crate::model::Secret;
 use crate::packs::{Audience, Candidate, FileEntry, Identified, Packs, Source};
@@ -29,6 +30,8 @@ pub struct Pipeline {
     etag_key: Secret,
     /// The largest profile, in bytes.
     profile_limit: usize,
+    /// None: no listener asks for passwords.
+    passwords: Option<Passwords>,
 }
 
 /// The largest static file that is sent from memory, in bytes; firmware lies in folders, which are streamed.
@@ -36,7 +39,14 @@ const STATIC_LIMIT: u64 = 16 << 20;
 
 impl Pipeline {
     pub fn new(generation: Generation, cache_bytes: u64, etag_key: Secret, profile_limit: usize) -> Self {
-        Self { generation: ArcSwap::from_pointee(generation), cache: Cache::new(cache_bytes), etag_key, profile_limit }
+        let (generation, cache) = (ArcSwap::from_pointee(generation), Cache::new(cache_bytes));
+        Self { generation, cache, etag_key, profile_limit, passwords: None }
+    }
+
+    /// The same, asking for passwords on the listeners that are to.
+    #[must_use]
+    pub fn with_passwords(self, passwords: Passwords) -> Self {
+        Self { passwords: Some(passwords), ..self }
     }
 
     /// The generation in force.
@@ -67,7 +77,16 @@ impl Pipeline {
     /// The first step: what a request asks for or sends, and which devices have to be looked up for it.
     pub fn ask(&self, request: &Request<'_>) -> Inquiry {
         let generation = self.generation();
-        let mut inquiry = Inquiry { generation, files: None, uploads: Vec::new(), keys: Vec::new(), code: None };
+        let carried = Carried {
+            listener: &request.connection.listener,
+            method: request.method,
+            target: request.target,
+            authorization: request.authorization,
+            time: request.time,
+        };
+        let claim = self.passwords.as_ref().and_then(|passwords| passwords.claim(&carried));
+        let (files, uploads) = (None, Vec::new());
+        let mut inquiry = Inquiry { generation, files, uploads, keys: Vec::new(), code: None, claim, of_devices: false };
         let Some(path) = path_of(request.target) else { return inquiry };
         let packs = &inquiry.generation.packs;
         let files = packs.matches(&path);
@@ -80,9 +99,11 @@ impl Pipeline {
             if let Some(code) = &candidate.captures.code {
                 inquiry.code = Some(code.clone());
             } else if file.is_some_and(|file| file.audience == Audience::Device) {
+                inquiry.of_devices = true;
                 keys.extend(key_of(candidate, proof));
             }
         }
+        inquiry.of_devices |= !uploads.is_empty();
         for candidate in &uploads {
             keys.extend(key_of(candidate, proof).or_else(|| said_key(packs, request)));
         }
@@ -115,6 +136,15 @@ impl Pipeline {
         }
     }
 
+    /// How a request is refused: the same for every device and for none. A 401 with challenges where the listener asks for
+    /// passwords and the path is one of devices' files, the 404 otherwise.
+    pub fn refusal(&self, inquiry: &Inquiry) -> Answer {
+        match (&self.passwords, &inquiry.claim) {
+            (Some(passwords), Some(claim)) if inquiry.of_devices => Answer::challenged(passwords.challenges(claim)),
+            _ => Answer::refused(),
+        }
+    }
+
     /// Changes exactly when the profile or the way that it is packed does.
     fn etag(&self, profile: &[u8], packing: &str, is_weak: bool) -> String {
         let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(self.etag_key.expose()) else { return String::new() };
@@ -138,6 +168,10 @@ pub struct Inquiry {
     pub keys: Vec<DeviceKey>,
     /// The code of an invitation that it came with.
     pub code: Option<Secret>,
+    /// What it shows of user and password; none on a listener that doesn't ask for them.
+    claim: Option<Claim>,
+    /// Whether its path is one of devices' files or uploads, whether there is such a device or not.
+    of_devices: bool,
 }
 
 /// The device that a path names; where it names none, the one that the certificate does.
@@ -200,6 +234,10 @@ pub(super) struct Asking<'a> {
     request: &'a Request<'a>,
     /// What was looked up for it.
     found: &'a Found,
+    /// None for what has no part in any file.
+    inquiry: Option<&'a Inquiry>,
+    /// Whether user and password were compared with anything.
+    compared: bool,
     /// The files that its path may mean.
     files: Option<&'a [Candidate]>,
     /// The database does not answer, and it is about a device.
@@ -235,6 +273,7 @@ impl<'a> Asking<'a> {
     /// With what was looked up for it.
     pub(super) fn of(pipeline: &'a Pipeline, inquiry: &'a Inquiry, request: &'a Request<'a>, found: &'a Found) -> Self {
         let mut asking = Self::new(pipeline, &inquiry.generation, request, found);
+        asking.inquiry = Some(inquiry);
         asking.files = inquiry.files.as_deref();
         asking.away = found.away && !inquiry.keys.is_empty();
         let with_code = asking.files.into_iter().flatten().find(|candidate| candidate.captures.code.is_some());
@@ -284,6 +323,8 @@ impl<'a> Asking<'a> {
             generation,
             request,
             found,
+            inquiry: None,
+            compared: false,
             files: None,
             away: false,
             form: None,
@@ -315,7 +356,13 @@ impl<'a> Asking<'a> {
                     Refusal::DatabaseAway => Answer::try_later(),
                     // Nobody can tell from the answer which devices are known here.
                     _ if self.away => Answer::try_later(),
-                    _ => Answer::refused(),
+                    _ => {
+                        if !self.compared {
+                            // Who is not known costs as much as who is.
+                            self.password(None, None);
+                        }
+                        self.inquiry.map_or_else(Answer::refused, |inquiry| self.pipeline.refusal(inquiry))
+                    }
                 }
             }
             Stop::Failed(error) => {
@@ -446,7 +493,7 @@ impl<'a> Asking<'a> {
         }
     }
 
-    fn for_device(&self, meant: &Meant<'a>, device: &Device) -> Result<Arc<Ready>, Stop> {
+    fn for_device(&mut self, meant: &Meant<'a>, device: &Device) -> Result<Arc<Ready>, Stop> {
         let slot = Slot {
             device: Some(device.mac),
             pack: meant.candidate.pack,
@@ -489,8 +536,24 @@ impl<'a> Asking<'a> {
             && settings.named("delivery.key").is_some()
     }
 
+    /// What user and password come to; none on a listener that doesn't ask.
+    fn password(&mut self, access: Option<&Access>, device: Option<&Device>) -> Option<Verdict> {
+        let passwords = self.pipeline.passwords.as_ref()?;
+        let claim = self.inquiry?.claim.as_ref()?;
+        self.compared = true;
+        let credentials = access.and_then(|access| access.credentials.as_ref());
+        let model = device.and_then(|device| self.generation.packs.pack_and_model(device.model));
+        let verdict = passwords.verify(claim, credentials, model.is_some_and(|(_, model)| model.digest_repeats_nc));
+        if let (Verdict::Holds(Which::Current), Some(device), Some(own)) = (&verdict, device, credentials)
+            && own.previous_of_record
+        {
+            passwords.settle(device.mac, own);
+        }
+        Some(verdict)
+    }
+
     pub(super) fn check_access(
-        &self,
+        &mut self,
         candidate: &Candidate,
         access: &Access,
         device: &Device,
@@ -500,13 +563,23 @@ impl<'a> Asking<'a> {
         if candidate.captures.code.is_some() {
             return Ok(Proof::Code);
         }
+        let password = self.password(Some(access), Some(device));
         let asked = Asked { mac: device.mac, serial: device.serial.as_ref(), encrypted };
         let evidence = Evidence {
             peer: self.request.connection.peer.ip(),
             certificate: self.certificate.as_ref(),
             certificate_problem: self.certificate_problem,
+            password: password.as_ref(),
         };
-        decide(access, &asked, &evidence).map_err(|denied| Stop::Refused(denied.refusal, denied.reason))
+        let proof = decide(access, &asked, &evidence);
+        let proof = proof.map_err(|denied| Stop::Refused(denied.refusal, denied.reason))?;
+        let flag = match proof {
+            Proof::Password(Which::Current) => Some(Flag::Password),
+            Proof::Password(Which::Previous) => Some(Flag::PreviousPassword),
+            _ => None,
+        };
+        self.event.flags.extend(flag.filter(|flag| !self.event.flags.contains(flag)));
+        Ok(proof)
     }
 
     fn rendered(&self, meant: &Meant<'_>, device: &Device, settings: &Effective, blank: Ready) -> Result<Ready, Stop> {
@@ -593,6 +666,7 @@ impl<'a> Asking<'a> {
             length: u64::try_from(ready.body.len()).unwrap_or(u64::MAX),
             allow: false,
             retry_after: None,
+            challenges: Vec::new(),
         };
         if has_it {
             self.event.outcome = Outcome::NotModified;

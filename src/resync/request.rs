@@ -8,6 +8,7 @@ use bytes::Bytes;
 use time::OffsetDateTime;
 
 use crate::identity::Subject;
+use crate::model::Secret;
 
 /// What is known of the connection that a request came over.
 #[derive(Debug, Clone)]
@@ -52,6 +53,8 @@ pub struct Request<'r> {
     pub user_agent: Option<&'r str>,
     /// The `If-None-Match` header.
     pub if_none_match: Option<&'r str>,
+    /// The `Authorization` header; an empty one where there are several.
+    pub authorization: Option<&'r Secret>,
 }
 
 /// What is answered. Every refusal is [`Answer::refused`]: the same for all.
@@ -69,6 +72,8 @@ pub struct Answer {
     pub allow: bool,
     /// Seconds after which to ask again.
     pub retry_after: Option<u16>,
+    /// What the phone may prove itself by: the values of `WWW-Authenticate`.
+    pub challenges: Vec<String>,
 }
 
 /// Long enough for a database that is started again, short beside the hours between resyncs.
@@ -86,6 +91,7 @@ impl Answer {
             length: 0,
             allow: false,
             retry_after: None,
+            challenges: Vec::new(),
         }
     }
 
@@ -93,6 +99,11 @@ impl Answer {
     /// to the next, and both make it try again after `Resync_Error_Retry_Delay`.
     pub fn refused() -> Self {
         Self::empty(404)
+    }
+
+    /// The refusal on a listener that asks for passwords, in the place of [`Answer::refused`].
+    pub fn challenged(challenges: Vec<String>) -> Self {
+        Self { challenges, ..Self::empty(401) }
     }
 
     /// The answer can't be told for now. Phones come back after `Resync_Error_Retry_Delay`, or as the header says.

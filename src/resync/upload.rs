@@ -109,7 +109,7 @@ impl Asking<'_> {
     }
 
     fn admitted(
-        &self,
+        &mut self,
         candidate: &Candidate,
         pack: &str,
         entry: &UploadEntry,

@@ -211,11 +211,11 @@ impl Reading<'_> {
             };
             let Some(key) = Key::of(section.name, n, setting.name) else { continue };
             match self.value(setting.kind, raw) {
-                Ok(Value::Bool(true)) if section.name == "access" && matches!(name, "password" | "token") => {
-                    let help = "set access.certificate, access.encrypted or access.networks".to_owned();
+                Ok(Value::Bool(true)) if section.name == "access" && name == "token" => {
+                    let help = "set access.certificate, access.password, access.encrypted or access.networks".to_owned();
                     table.problem(
                         name,
-                        "this version can't check passwords and tokens, so it would open nothing",
+                        "this version can't check tokens, so it would open nothing",
                         help,
                     );
                 }
