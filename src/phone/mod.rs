@@ -23,4 +23,4 @@ pub use fetch::{Credentials, Fetch, FetchError, Method, Request, Response};
 pub use in_process::{InProcess, path_at};
 pub use state::{Identity, Parameters, State, Upgrade, changes};
 pub use transcript::{Refusal, Step, Transcript};
-pub use verdict::{Verdict, verdict};
+pub use verdict::{IN_PROCESS, Verdict, verdict};

@@ -121,6 +121,19 @@ impl Passwords {
         Ok((passwords, receiver))
     }
 
+    /// For playing phones against their own files: on the one listener that there is then, asked for as the configuration's
+    /// listeners ask.
+    ///
+    /// # Errors
+    /// When the operating system has no randomness.
+    pub fn played(config: &Config, listener: &str) -> Result<Self, getrandom::Error> {
+        let (mut passwords, _) = Self::new(config, new_password()?)?;
+        let basic = passwords.listeners.values().any(|asking| asking.basic);
+        let asks = !passwords.listeners.is_empty();
+        passwords.listeners = asks.then(|| (Arc::from(listener), Asking { basic })).into_iter().collect();
+        Ok(passwords)
+    }
+
     /// What a request shows; none on a listener that doesn't ask.
     pub fn claim(&self, carried: &Carried<'_>) -> Option<Claim> {
         let asking = self.listeners.get(carried.listener)?;
