@@ -29,9 +29,13 @@ pub enum RotateError {
     Unknown(MacAddr),
     #[error("the device is not served: {0}")]
     Broken(String),
-    #[error("the phone has not used its new password yet, and the one before still holds; rotate again by force, and that one stops")]
+    #[error(
+        "the phone has not used its new password yet, and the one before still holds; rotate again by force, and that one stops"
+    )]
     UnderWay,
-    #[error("the password in force can't be kept beside the new one: {0}; rotate where the server runs, or by force, and it stops at once")]
+    #[error(
+        "the password in force can't be kept beside the new one: {0}; rotate where the server runs, or by force, and it stops at once"
+    )]
     Unreadable(SecretError),
     #[error("{}", told(.0))]
     Refused(Vec<Refused>),

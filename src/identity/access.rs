@@ -177,7 +177,8 @@ mod tests {
     fn outcome(access: &Access, certificate: Option<&Identified>, encrypted: bool) -> Result<Proof, Refusal> {
         let serial: Serial = "88012BA01234".parse().unwrap();
         let asked = Asked { mac: mac("000e08abcdef"), serial: Some(&serial), encrypted };
-        let evidence = Evidence { peer: "192.0.2.7".parse().unwrap(), certificate, certificate_problem: None, password: None };
+        let evidence =
+            Evidence { peer: "192.0.2.7".parse().unwrap(), certificate, certificate_problem: None, password: None };
         decide(access, &asked, &evidence).map_err(|denied| denied.refusal)
     }
 

@@ -6,6 +6,7 @@
 
 pub mod aastra;
 mod any;
+mod challenge;
 pub mod cisco;
 mod exchange;
 mod fetch;

@@ -86,7 +86,8 @@ impl Pipeline {
         };
         let claim = self.passwords.as_ref().and_then(|passwords| passwords.claim(&carried));
         let (files, uploads) = (None, Vec::new());
-        let mut inquiry = Inquiry { generation, files, uploads, keys: Vec::new(), code: None, claim, of_devices: false };
+        let mut inquiry =
+            Inquiry { generation, files, uploads, keys: Vec::new(), code: None, claim, of_devices: false };
         let Some(path) = path_of(request.target) else { return inquiry };
         let packs = &inquiry.generation.packs;
         let files = packs.matches(&path);

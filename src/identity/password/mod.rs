@@ -158,11 +158,7 @@ impl Passwords {
     }
 
     /// Whether an answer is to another question than this request.
-    fn misdirected(
-        &self,
-        answer: &authorization::DigestAnswer,
-        carried: &Carried<'_>,
-    ) -> Option<AuthorizationError> {
+    fn misdirected(&self, answer: &authorization::DigestAnswer, carried: &Carried<'_>) -> Option<AuthorizationError> {
         if answer.realm != self.realm {
             return Some(AuthorizationError::Unsupported("realm"));
         }

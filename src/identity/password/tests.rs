@@ -174,7 +174,10 @@ fn challenges_are_the_same_but_for_the_nonce() {
 fn what_is_nobodys_proves_nothing() {
     let passwords = passwords();
     let nobody = passwords.nobody.expose_text().unwrap().to_owned();
-    let header = Secret::new(format!("Basic {}", base64::Engine::encode(&base64::engine::general_purpose::STANDARD, format!(":{nobody}"))));
+    let header = Secret::new(format!(
+        "Basic {}",
+        base64::Engine::encode(&base64::engine::general_purpose::STANDARD, format!(":{nobody}"))
+    ));
     let claim = passwords.claim(&carried("tls", Some(&header))).unwrap();
     assert!(matches!(passwords.verify(&claim, None, false), Verdict::Fails(Refusal::WrongPassword, _)));
     // Neither where one of the two is missing.
@@ -193,5 +196,7 @@ fn new_passwords_are_long_and_never_the_same() {
     let made: std::collections::HashSet<String> =
         (0..100).map(|_| new_password().unwrap().expose_text().unwrap().to_owned()).collect();
     assert_eq!(made.len(), 100);
-    assert!(made.iter().all(|password| password.len() == 26 && password.bytes().all(|byte| byte.is_ascii_alphanumeric())));
+    assert!(
+        made.iter().all(|password| password.len() == 26 && password.bytes().all(|byte| byte.is_ascii_alphanumeric()))
+    );
 }

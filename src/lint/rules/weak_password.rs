@@ -32,7 +32,8 @@ impl Rule for WeakPassword {
         let Some(credentials) = Access::of(view.settings).credentials else { return };
         let Some(password) = credentials.current() else { return };
         let is_user = password.expose().eq_ignore_ascii_case(credentials.user().as_bytes());
-        let weakness = if is_user { Some("is the user".to_owned()) } else { weakness(&password, view.device, SHORTEST) };
+        let weakness =
+            if is_user { Some("is the user".to_owned()) } else { weakness(&password, view.device, SHORTEST) };
         if let Some(weakness) = weakness {
             findings.report(view.at_setting(format!("the device's password {weakness}"), "credentials.password"));
         }
