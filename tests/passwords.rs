@@ -4,14 +4,15 @@ mod rotation;
 mod secrecy;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use base64::Engine as _;
 use resyncd::identity::password::{Algorithm, Signed};
 use resyncd::model::Secret;
 
 use crate::support::api::raw;
-use crate::support::deployment::{Deployment, Reply, Running};
-use crate::support::run;
+use crate::support::deployment::{Deployment, Reply, Running, copy};
+use crate::support::{root, run};
 
 /// By its password.
 const ONE: &str = "000e08000001";
@@ -55,6 +56,17 @@ fn deployment() -> Deployment {
     device(AASTRA, "6757i", &credentials("five", PASSWORD));
     device(GRANDSTREAM, "GXP2170", &credentials("six", PASSWORD));
     deployment
+}
+
+/// One pack is loaded in no time. Gives its `pack.toml`.
+fn one_pack(deployment: &Deployment) -> PathBuf {
+    copy(&root().join("templates/cisco-mpp"), &deployment.path("packs/cisco-mpp"));
+    let config = std::fs::read_to_string(deployment.path("resyncd.toml")).unwrap();
+    deployment.write("resyncd.toml", config.replace(root().join("templates").to_str().unwrap(), "packs"));
+    for mac in [AASTRA, GRANDSTREAM] {
+        std::fs::remove_file(deployment.path(&format!("profiles/devices/{mac}.toml"))).unwrap();
+    }
+    deployment.path("packs/cisco-mpp/pack.toml")
 }
 
 fn plain(running: &Running) -> SocketAddr {
@@ -211,24 +223,28 @@ fn an_answer_opens_one_request_once() {
 #[test]
 fn a_phone_of_a_model_that_repeats_its_count_is_served_again() {
     let deployment = deployment();
-    crate::support::deployment::copy(
-        &crate::support::root().join("templates/cisco-mpp"),
-        &deployment.path("packs/cisco-mpp"),
-    );
-    let pack = std::fs::read_to_string(deployment.path("packs/cisco-mpp/pack.toml")).unwrap();
-    deployment.write("packs/cisco-mpp/pack.toml", format!("digest_repeats_nc = true\n{pack}"));
-    let config = std::fs::read_to_string(deployment.path("resyncd.toml")).unwrap();
-    let templates = crate::support::root().join("templates");
-    deployment.write("resyncd.toml", config.replace(templates.to_str().unwrap(), "packs"));
-    for mac in [AASTRA, GRANDSTREAM] {
-        std::fs::remove_file(deployment.path(&format!("profiles/devices/{mac}.toml"))).unwrap();
-    }
+    let pack = one_pack(&deployment);
+    let text = std::fs::read_to_string(&pack).unwrap();
+    std::fs::write(&pack, format!("digest_repeats_nc = true\n{text}")).unwrap();
     let running = deployment.start();
     let (address, one) = (plain(&running), path(ONE));
     let answer = digest(&nonce(&ask(address, "GET", &one, None)), "one", PASSWORD, "GET", &one, 1);
     for _ in 0..3 {
         assert_eq!(ask(address, "GET", &one, Some(&answer)).status, 200);
     }
+}
+
+#[test]
+fn who_has_proved_itself_is_told_what_is_not_there() {
+    let running = deployment().start();
+    let right = format!("one:{PASSWORD}");
+    // A name of another family's, which a phone that tries several passes over.
+    let other = format!("/aastra/{ONE}.cfg");
+    let Some(reply) = running.curl(None, &other, &["--digest", "--user", &right]) else { return };
+    assert_eq!((reply.status, reply.header("www-authenticate")), (404, None), "{}", reply.head);
+    assert_eq!(running.last_event()["refusal"], "not-for-model");
+    assert_eq!(running.curl(None, &other, &[]).unwrap().status, 401);
+    assert_eq!(running.curl(None, &other, &["--digest", "--user", "one:wrong"]).unwrap().status, 401);
 }
 
 #[test]

@@ -239,6 +239,8 @@ pub(super) struct Asking<'a> {
     inquiry: Option<&'a Inquiry>,
     /// Whether user and password were compared with anything.
     compared: bool,
+    /// It is the phone of the device that it asks about: what it is told now, it may know.
+    proven: bool,
     /// The files that its path may mean.
     files: Option<&'a [Candidate]>,
     /// The database does not answer, and it is about a device.
@@ -326,6 +328,7 @@ impl<'a> Asking<'a> {
             found,
             inquiry: None,
             compared: false,
+            proven: false,
             files: None,
             away: false,
             form: None,
@@ -357,6 +360,8 @@ impl<'a> Asking<'a> {
                     Refusal::DatabaseAway => Answer::try_later(),
                     // Nobody can tell from the answer which devices are known here.
                     _ if self.away => Answer::try_later(),
+                    // A phone that tries several names goes on to the next by this.
+                    _ if self.proven => Answer::refused(),
                     _ => {
                         if !self.compared {
                             // Who is not known costs as much as who is.
@@ -417,7 +422,7 @@ impl<'a> Asking<'a> {
             if device.model.pack == candidate.pack && file.is_for(device.model.model) {
                 return Ok(Meant { candidate, file, device: Some(device) });
             }
-            not_for = Some(device);
+            not_for = Some((candidate, device));
         }
         // The device's own pack decides; between files for anyone the User-Agent breaks the tie.
         let by_user_agent = self.user_agent.as_ref().map(|(pack, _)| *pack);
@@ -425,8 +430,9 @@ impl<'a> Asking<'a> {
         if let Some(meant) = for_anyone.into_iter().nth(preferred) {
             return Ok(meant);
         }
-        if let Some(device) = not_for {
+        if let Some((candidate, device)) = not_for {
             self.event.device = Some(device.mac);
+            self.prove(candidate, &device);
             let model = self.generation.packs.pack_and_model(device.model).map(|(_, model)| &*model.name);
             let reason = format!("the record of {} says {}, which has no such file", device.mac, model.unwrap_or("?"));
             return Err(refused(Refusal::NotForModel, reason));
@@ -553,6 +559,14 @@ impl<'a> Asking<'a> {
         Some(verdict)
     }
 
+    /// Finds out whether it is a device's own phone, where there is nothing for that to be asked for.
+    pub(super) fn prove(&mut self, candidate: &Candidate, device: &Device) {
+        if self.inquiry.is_some_and(|inquiry| inquiry.claim.is_some()) {
+            let access = Access::of(&self.generation.settings(device));
+            self.proven = self.check_access(candidate, &access, device, false).is_ok();
+        }
+    }
+
     pub(super) fn check_access(
         &mut self,
         candidate: &Candidate,
@@ -574,6 +588,7 @@ impl<'a> Asking<'a> {
         };
         let proof = decide(access, &asked, &evidence);
         let proof = proof.map_err(|denied| Stop::Refused(denied.refusal, denied.reason))?;
+        self.proven = true;
         let flag = match proof {
             Proof::Password(Which::Current) => Some(Flag::Password),
             Proof::Password(Which::Previous) => Some(Flag::PreviousPassword),

@@ -79,7 +79,7 @@ impl Asking<'_> {
             };
             let Some(device) = self.sender(candidate)? else { continue };
             if device.model.pack != candidate.pack || !entry.is_for(device.model.model) {
-                not_for = Some(device);
+                not_for = Some((candidate, device));
                 continue;
             }
             self.event.file = Some(format!("{}/{}", pack.name, entry.name));
@@ -87,8 +87,9 @@ impl Asking<'_> {
             self.compare(&device);
             return self.admitted(candidate, &pack.name, entry, &device);
         }
-        if let Some(device) = not_for {
+        if let Some((candidate, device)) = not_for {
             self.event.device = Some(device.mac);
+            self.prove(candidate, &device);
             let reason = format!("the model that {} is sends nothing to this path", device.mac);
             return Err(refused(Refusal::NotForModel, reason));
         }

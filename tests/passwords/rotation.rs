@@ -26,6 +26,7 @@ async fn apart<T: Send + 'static>(scratch: &Scratch, test: impl FnOnce(Vec<Deplo
 
 fn on(scratch: &Scratch) -> Deployment {
     let deployment = deployment();
+    one_pack(&deployment);
     let is_postgres = scratch.url.starts_with("postgres");
     let url = if is_postgres { scratch.url.clone() } else { "sqlite:data/resyncd.db".to_owned() };
     deployment.append_config(&format!("\n[database]\nurl = \"{url}\"\n[secrets]\nmaster_key = \"{KEY}\"\n"));
