@@ -94,7 +94,7 @@ pub fn decide(access: &Access, asked: &Asked<'_>, evidence: &Evidence<'_>) -> Re
     if access.encrypted && asked.encrypted {
         return Ok(Proof::Encrypted);
     }
-    let refusal = match evidence.password.filter(|_| access.password) {
+    let refusal = match evidence.password.filter(|_| access.credentials.is_some()) {
         Some(Verdict::Silent) => Refusal::Challenged,
         Some(Verdict::Fails(refusal, _)) => *refusal,
         _ => Refusal::NoProof,
@@ -219,7 +219,10 @@ mod tests {
             let evidence = Evidence { peer, certificate, certificate_problem: None, password };
             decide(access, &asked, &evidence).map_err(|denied| denied.refusal)
         };
-        let with = Access { password: true, ..Access::default() };
+        let text = "[access]\npassword = true\n[credentials]\nuser = \"me\"\npassword = \"x\"\n".to_owned();
+        let document = crate::document::Document::from_text("device", text);
+        let layer = crate::settings::read_layer(&document, crate::settings::LayerKind::Defaults, "".as_ref());
+        let with = Access::of(&Effective::merge([&layer.unwrap().1]));
         let holds = || Some(Verdict::Holds(Which::Previous));
         assert_eq!(outcome(&with, None, holds()), Ok(Proof::Password(Which::Previous)));
         assert_eq!(outcome(&Access::default(), None, holds()), Err(Refusal::NoProof));
@@ -230,6 +233,8 @@ mod tests {
         let stale = Verdict::Fails(Refusal::StaleNonce, "why".to_owned());
         assert_eq!(outcome(&with, None, Some(stale.clone())), Err(Refusal::StaleNonce));
         assert_eq!(outcome(&Access::default(), None, Some(stale)), Err(Refusal::NoProof));
+        let without = Access { password: true, ..Access::default() };
+        assert_eq!(outcome(&without, None, Some(Verdict::Silent)), Err(Refusal::NoProof));
     }
 
     #[test]
