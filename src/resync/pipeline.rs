@@ -14,8 +14,8 @@ use super::profiles::Device;
 use super::request::{Answer, ClientCertificate, Request};
 use super::target::path_of;
 use crate::events::{Event, Flag, Kind, Outcome, Refusal, cut};
-use crate::identity::password::{Carried, Claim, Passwords, Verdict, Which};
-use crate::identity::{Access, Asked, Evidence, Proof, decide};
+use crate::identity::Access;
+use crate::identity::password::{Carried, Claim, Passwords};
 use crate::model::Secret;
 use crate::packs::{Audience, Candidate, FileEntry, Identified, Packs, Source};
 use crate::render::{Form, RenderError, Shown};
@@ -31,7 +31,7 @@ pub struct Pipeline {
     /// The largest profile, in bytes.
     profile_limit: usize,
     /// None: no listener asks for passwords.
-    passwords: Option<Passwords>,
+    pub(super) passwords: Option<Passwords>,
 }
 
 /// The largest static file that is sent from memory, in bytes; firmware lies in folders, which are streamed.
@@ -170,7 +170,7 @@ pub struct Inquiry {
     /// The code of an invitation that it came with.
     pub code: Option<Secret>,
     /// What it shows of user and password; none on a listener that doesn't ask for them.
-    claim: Option<Claim>,
+    pub(super) claim: Option<Claim>,
     /// Whether its path is one of devices' files or uploads, whether there is such a device or not.
     of_devices: bool,
 }
@@ -230,17 +230,17 @@ fn identify<'r>(generation: &Generation, request: &'r Request<'_>) -> Identity<'
 
 /// One request on its way.
 pub(super) struct Asking<'a> {
-    pipeline: &'a Pipeline,
+    pub(super) pipeline: &'a Pipeline,
     pub(super) generation: &'a Generation,
-    request: &'a Request<'a>,
+    pub(super) request: &'a Request<'a>,
     /// What was looked up for it.
     found: &'a Found,
     /// None for what has no part in any file.
-    inquiry: Option<&'a Inquiry>,
+    pub(super) inquiry: Option<&'a Inquiry>,
     /// Whether user and password were compared with anything.
-    compared: bool,
+    pub(super) compared: bool,
     /// It is the phone of the device that it asks about: what it is told now, it may know.
-    proven: bool,
+    pub(super) proven: bool,
     /// The files that its path may mean.
     files: Option<&'a [Candidate]>,
     /// The database does not answer, and it is about a device.
@@ -250,8 +250,8 @@ pub(super) struct Asking<'a> {
     /// Which pack knows the User-Agent.
     pub(super) user_agent: Option<(usize, Identified)>,
     /// What the packs read from a certificate that verifies.
-    certificate: Option<Identified>,
-    certificate_problem: Option<&'a str>,
+    pub(super) certificate: Option<Identified>,
+    pub(super) certificate_problem: Option<&'a str>,
     pub(super) event: Event,
 }
 
@@ -541,61 +541,6 @@ impl<'a> Asking<'a> {
         file.delivery
             && settings.text("delivery.encryption").is_some_and(|encryption| encryption != "none")
             && settings.named("delivery.key").is_some()
-    }
-
-    /// What user and password come to; none on a listener that doesn't ask.
-    fn password(&mut self, access: Option<&Access>, device: Option<&Device>) -> Option<Verdict> {
-        let passwords = self.pipeline.passwords.as_ref()?;
-        let claim = self.inquiry?.claim.as_ref()?;
-        self.compared = true;
-        let credentials = access.and_then(|access| access.credentials.as_ref());
-        let model = device.and_then(|device| self.generation.packs.pack_and_model(device.model));
-        let verdict = passwords.verify(claim, credentials, model.is_some_and(|(_, model)| model.digest_repeats_nc));
-        if let (Verdict::Holds(Which::Current), Some(device), Some(own)) = (&verdict, device, credentials)
-            && own.previous_of_record
-        {
-            passwords.settle(device.mac, own);
-        }
-        Some(verdict)
-    }
-
-    /// Finds out whether it is a device's own phone, where there is nothing for that to be asked for.
-    pub(super) fn prove(&mut self, candidate: &Candidate, device: &Device) {
-        if self.inquiry.is_some_and(|inquiry| inquiry.claim.is_some()) {
-            let access = Access::of(&self.generation.settings(device));
-            self.proven = self.check_access(candidate, &access, device, false).is_ok();
-        }
-    }
-
-    pub(super) fn check_access(
-        &mut self,
-        candidate: &Candidate,
-        access: &Access,
-        device: &Device,
-        encrypted: bool,
-    ) -> Result<Proof, Stop> {
-        // Whoever came with the code, over TLS, was made this device by it just now.
-        if candidate.captures.code.is_some() {
-            return Ok(Proof::Code);
-        }
-        let password = self.password(Some(access), Some(device));
-        let asked = Asked { mac: device.mac, serial: device.serial.as_ref(), encrypted };
-        let evidence = Evidence {
-            peer: self.request.connection.peer.ip(),
-            certificate: self.certificate.as_ref(),
-            certificate_problem: self.certificate_problem,
-            password: password.as_ref(),
-        };
-        let proof = decide(access, &asked, &evidence);
-        let proof = proof.map_err(|denied| Stop::Refused(denied.refusal, denied.reason))?;
-        self.proven = true;
-        let flag = match proof {
-            Proof::Password(Which::Current) => Some(Flag::Password),
-            Proof::Password(Which::Previous) => Some(Flag::PreviousPassword),
-            _ => None,
-        };
-        self.event.flags.extend(flag.filter(|flag| !self.event.flags.contains(flag)));
-        Ok(proof)
     }
 
     fn rendered(&self, meant: &Meant<'_>, device: &Device, settings: &Effective, blank: Ready) -> Result<Ready, Stop> {

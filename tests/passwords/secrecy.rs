@@ -10,6 +10,11 @@ fn told(reply: &Reply) -> (u16, String, Vec<u8>) {
     (reply.status, head, reply.body.clone())
 }
 
+/// Makes the path of a MAC.
+type Target = fn(&str) -> String;
+/// Makes a header of nonce, method and URI.
+type Attempt = fn(&str, &str, &str) -> Option<String>;
+
 #[test]
 fn every_refusal_is_the_same_whoever_is_asked_for() {
     let deployment = deployment();
@@ -21,13 +26,13 @@ fn every_refusal_is_the_same_whoever_is_asked_for() {
     let running = deployment.start();
     let address = plain(&running);
     let macs = [NOBODY, ONE, TWO, CERTIFICATE, ELSEWHERE, "000e08000007", "000e08000008", AASTRA];
-    let targets: [(&str, fn(&str) -> String); 3] = [
+    let targets: [(&str, Target); 3] = [
         ("GET", |mac| path(mac)),
         ("HEAD", |mac| format!("/cisco/init/{mac}.xml")),
         ("PUT", |mac| format!("/cisco/report/{mac}.xml")),
     ];
     for (method, target) in targets {
-        let attempts: [(&str, fn(&str, &str, &str) -> Option<String>); 8] = [
+        let attempts: [(&str, Attempt); 8] = [
             ("nothing", |_, _, _| None),
             ("not readable", |_, _, _| Some("Digest \"".to_owned())),
             ("another scheme", |_, _, _| Some("Bearer x".to_owned())),

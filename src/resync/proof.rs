@@ -1,0 +1,65 @@
+//! Whether a request comes from the phone of the device that it asks about.
+
+use super::pipeline::{Asking, Stop};
+use super::profiles::Device;
+use crate::events::Flag;
+use crate::identity::password::{Verdict, Which};
+use crate::identity::{Access, Asked, Evidence, Proof, decide};
+use crate::packs::Candidate;
+
+impl Asking<'_> {
+    /// What user and password come to; none on a listener that doesn't ask.
+    pub(super) fn password(&mut self, access: Option<&Access>, device: Option<&Device>) -> Option<Verdict> {
+        let passwords = self.pipeline.passwords.as_ref()?;
+        let claim = self.inquiry?.claim.as_ref()?;
+        self.compared = true;
+        let credentials = access.and_then(|access| access.credentials.as_ref());
+        let model = device.and_then(|device| self.generation.packs.pack_and_model(device.model));
+        let verdict = passwords.verify(claim, credentials, model.is_some_and(|(_, model)| model.digest_repeats_nc));
+        if let (Verdict::Holds(Which::Current), Some(device), Some(own)) = (&verdict, device, credentials)
+            && own.previous_of_record
+        {
+            passwords.settle(device.mac, own);
+        }
+        Some(verdict)
+    }
+
+    /// Finds out whether it is a device's own phone, where there is nothing for that to be asked for.
+    pub(super) fn prove(&mut self, candidate: &Candidate, device: &Device) {
+        if self.inquiry.is_some_and(|inquiry| inquiry.claim.is_some()) {
+            let access = Access::of(&self.generation.settings(device));
+            self.proven = self.check_access(candidate, &access, device, false).is_ok();
+        }
+    }
+
+    pub(super) fn check_access(
+        &mut self,
+        candidate: &Candidate,
+        access: &Access,
+        device: &Device,
+        encrypted: bool,
+    ) -> Result<Proof, Stop> {
+        // Whoever came with the code, over TLS, was made this device by it just now.
+        if candidate.captures.code.is_some() {
+            return Ok(Proof::Code);
+        }
+        let password = self.password(Some(access), Some(device));
+        let asked = Asked { mac: device.mac, serial: device.serial.as_ref(), encrypted };
+        let evidence = Evidence {
+            peer: self.request.connection.peer.ip(),
+            certificate: self.certificate.as_ref(),
+            certificate_problem: self.certificate_problem,
+            password: password.as_ref(),
+        };
+        let proof = decide(access, &asked, &evidence);
+        let proof = proof.map_err(|denied| Stop::Refused(denied.refusal, denied.reason))?;
+        self.proven = true;
+        let flag = match proof {
+            Proof::Password(Which::Current) => Some(Flag::Password),
+            Proof::Password(Which::Previous) => Some(Flag::PreviousPassword),
+            _ => None,
+        };
+        self.event.flags.extend(flag.filter(|flag| !self.event.flags.contains(flag)));
+        Ok(proof)
+    }
+}
