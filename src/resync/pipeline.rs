@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use bytes::Bytes;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -32,6 +32,8 @@ pub struct Pipeline {
     profile_limit: usize,
     /// None: no listener asks for passwords.
     pub(super) passwords: Option<Passwords>,
+    /// The device that was asked for last: what is done for it is done for those whom nobody knows, too.
+    pub(super) stand_in: ArcSwapOption<Device>,
 }
 
 /// The largest static file that is sent from memory, in bytes; firmware lies in folders, which are streamed.
@@ -40,7 +42,8 @@ const STATIC_LIMIT: u64 = 16 << 20;
 impl Pipeline {
     pub fn new(generation: Generation, cache_bytes: u64, etag_key: Secret, profile_limit: usize) -> Self {
         let (generation, cache) = (ArcSwap::from_pointee(generation), Cache::new(cache_bytes));
-        Self { generation, cache, etag_key, profile_limit, passwords: None }
+        let (passwords, stand_in) = (None, ArcSwapOption::empty());
+        Self { generation, cache, etag_key, profile_limit, passwords, stand_in }
     }
 
     /// The same, asking for passwords on the listeners that are to.
@@ -172,7 +175,7 @@ pub struct Inquiry {
     /// What it shows of user and password; none on a listener that doesn't ask for them.
     pub(super) claim: Option<Claim>,
     /// Whether its path is one of devices' files or uploads, whether there is such a device or not.
-    of_devices: bool,
+    pub(super) of_devices: bool,
 }
 
 /// The device that a path names; where it names none, the one that the certificate does.
@@ -364,8 +367,7 @@ impl<'a> Asking<'a> {
                     _ if self.proven => Answer::refused(),
                     _ => {
                         if !self.compared {
-                            // Who is not known costs as much as who is.
-                            self.password(None, None);
+                            self.pretend();
                         }
                         self.inquiry.map_or_else(Answer::refused, |inquiry| self.pipeline.refusal(inquiry))
                     }
@@ -392,6 +394,7 @@ impl<'a> Asking<'a> {
             Some(device) => {
                 self.event.device = Some(device.mac);
                 self.compare(device);
+                self.remember(device);
                 self.for_device(&meant, device)?
             }
             None => self.for_anyone(&meant)?,

@@ -1,5 +1,8 @@
 //! Whether a request comes from the phone of the device that it asks about.
 
+use std::hint::black_box;
+use std::sync::Arc;
+
 use super::pipeline::{Asking, Stop};
 use super::profiles::Device;
 use crate::events::Flag;
@@ -22,6 +25,26 @@ impl Asking<'_> {
             passwords.settle(device.mac, own);
         }
         Some(verdict)
+    }
+
+    /// Keeps a device for [`Self::pretend`].
+    pub(super) fn remember(&self, device: &Arc<Device>) {
+        if self.inquiry.is_some_and(|inquiry| inquiry.claim.is_some()) {
+            self.pipeline.stand_in.store(Some(device.clone()));
+        }
+    }
+
+    /// Does for a device that nobody knows what would be done for one that is known, so that the time doesn't tell.
+    pub(super) fn pretend(&mut self) {
+        if !self.inquiry.is_some_and(|inquiry| inquiry.claim.is_some() && inquiry.of_devices) {
+            return;
+        }
+        let stand_in = self.pipeline.stand_in.load_full().or_else(|| self.generation.profiles.any_device().cloned());
+        if let Some(device) = stand_in {
+            let settings = self.generation.settings(&device);
+            black_box((self.generation.fingerprint(&device), Access::of(&settings)));
+        }
+        self.password(None, None);
     }
 
     /// Finds out whether it is a device's own phone, where there is nothing for that to be asked for.
