@@ -54,6 +54,7 @@ fn ask(pipeline: &Pipeline, connection: &Connection, target: &str) -> u16 {
         target,
         user_agent: Some(USER_AGENT),
         if_none_match: None,
+        authorization: None,
     };
     pipeline.answer(&request).0.status
 }

@@ -16,6 +16,7 @@ use resyncd::delivery::{KeyDigest, decrypt_aes_256_cbc, decrypt_aes128gcm, gunzi
 use resyncd::document::{Document, Problems};
 use resyncd::drift;
 use resyncd::fleet::{self, What};
+use resyncd::identity::password::{Authorization, Signed};
 use resyncd::identity::{Subject, subjects_of_pem};
 use resyncd::lint::values::check as check_value;
 use resyncd::model::{MacAddr, Secret, Serial};
@@ -38,8 +39,9 @@ use time::OffsetDateTime;
 pub type Target = fn(&[u8]);
 
 /// All of them, by name.
-pub const TARGETS: [(&str, Target); 20] = [
+pub const TARGETS: [(&str, Target); 21] = [
     ("aastra_cfg", aastra_cfg),
+    ("authorization", authorization),
     ("certificate", certificate),
     ("cisco_profile", cisco_profile),
     ("condition", condition),
@@ -383,6 +385,29 @@ static PIPELINE: LazyLock<Pipeline> = LazyLock::new(|| {
     Pipeline::new(generation, 1 << 20, Secret::new([1; 32]), LIMIT)
 });
 
+/// An `Authorization` header: what was read of it can be compared, and shows nothing of itself.
+pub fn authorization(data: &[u8]) {
+    match Authorization::parse(data) {
+        Ok(Authorization::Digest(answer)) => {
+            assert_eq!(answer.response.expose().len(), answer.algorithm.digits());
+            assert!(answer.count > 0 && answer.nc.len() == 8);
+            let signed = Signed {
+                algorithm: answer.algorithm,
+                realm: &answer.realm,
+                method: "GET",
+                uri: &answer.uri,
+                nonce: &answer.nonce,
+                nc: &answer.nc,
+                cnonce: &answer.cnonce,
+            };
+            let response = signed.response("user", &Secret::new("password"));
+            assert_eq!(response.expose().len(), answer.algorithm.digits());
+        }
+        Ok(basic) => assert!(format!("{basic:?}").contains("***")),
+        Err(error) => assert!(!error.to_string().is_empty()),
+    }
+}
+
 /// A request: its target, User-Agent, `If-None-Match` and certificate's subject, a line each.
 pub fn request(data: &[u8]) {
     let Some(text) = text(data) else { return };
@@ -390,6 +415,7 @@ pub fn request(data: &[u8]) {
     let target = lines.next().unwrap_or_default();
     let (user_agent, if_none_match) = (lines.next(), lines.next());
     let subject = lines.next().and_then(|line| line.parse().ok());
+    let authorization = lines.next().map(Secret::new);
     let tls = subject.map(|subject| TlsSession {
         version: "TLSv1.3",
         cipher: String::new(),
@@ -404,6 +430,7 @@ pub fn request(data: &[u8]) {
         target,
         user_agent,
         if_none_match,
+        authorization: authorization.as_ref(),
     });
     assert!(matches!(answer.status, 200 | 304 | 404), "{} for {target}", answer.status);
 }

@@ -73,6 +73,14 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
     let texts = |texts: &[&str]| texts.iter().map(|text| text.as_bytes().to_vec()).collect();
     match target {
         "aastra_cfg" => files("templates/aastra/samples", ".cfg"),
+        "authorization" => texts(&[
+            "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==",
+            "Digest username=\"Mufasa\", realm=\"http-auth@example.org\", uri=\"/dir/index.html\", algorithm=SHA-256, \
+             nonce=\"7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v\", nc=00000001, cnonce=\"f2/wE4q74E6zIJEtWaHKaf5w\", \
+             qop=auth, response=\"753927fa0e85d155564e2e272a28d1802ca10daf4496794697cf8db5856cb6c1\", opaque=\"x\"",
+            "digest USERNAME = \"a\\\"b\", realm=r, uri=/, nonce=n, nc=\"ffffffff\", cnonce=c, qop=\"auth\", \
+             response=8ca523f5e9506fed4657c9700eebdbec, userhash=false",
+        ]),
         "certificate" => {
             let mut seeds: Vec<Vec<u8>> =
                 texts(&["OU=CP-6841-3PCC, L=88012BA01234, ST=000e08abcdef", "CN=00085D1A9870", "O=a\\, b+CN=c"]);

@@ -29,6 +29,7 @@ mod migrate;
 mod nodes;
 mod onboarding;
 mod packs;
+mod passwords;
 mod phone_cisco;
 mod phone_network;
 mod phone_others;

@@ -6,6 +6,7 @@ mod audit;
 mod body;
 mod change;
 mod conditions;
+mod credentials;
 mod devices;
 mod drift;
 mod event_groups;
@@ -163,6 +164,7 @@ fn resources() -> OpenApiRouter<Api> {
         .routes(kept(routes!(reload::post_reload)))
         .routes(kept(routes!(devices::list_devices)))
         .routes(kept(routes!(devices::get_device, devices::put_device, devices::patch_device, devices::delete_device)))
+        .routes(kept(routes!(credentials::get_credentials, credentials::post_credentials)))
         .routes(kept(routes!(groups::list_groups)))
         .routes(kept(routes!(groups::get_group, groups::put_group, groups::patch_group, groups::delete_group)))
         .routes(kept(routes!(invitations::list_invitations, invitations::post_invitation)))

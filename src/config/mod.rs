@@ -36,6 +36,7 @@ pub struct Config {
     pub limits: Limits,
     pub cache: Cache,
     pub onboarding: Onboarding,
+    pub passwords: Passwords,
     pub events: Events,
     pub uploads: Uploads,
     pub log: Log,
@@ -51,6 +52,19 @@ pub struct Listener {
     pub address: SocketAddr,
     /// None: plain HTTP.
     pub tls: Option<Tls>,
+    /// Phones are asked for user and password.
+    pub passwords: bool,
+    /// Basic is taken without TLS.
+    pub basic_without_tls: bool,
+}
+
+/// How phones are asked for user and password, on listeners that do.
+#[derive(Debug, Clone)]
+pub struct Passwords {
+    pub realm: String,
+    pub nonce_lifetime: Duration,
+    /// How many nonces are remembered that were used.
+    pub nonces: usize,
 }
 
 /// How a listener speaks TLS.

@@ -125,6 +125,18 @@ pub static LISTENER: Table = Table {
             "Names the listener in events, metrics and variables: up to 32 letters, digits, `-` and `_`; unique.",
         ),
         key("address", Text("`IP:PORT`"), Required, "Where it listens: `0.0.0.0:8443`, or `[::]:8443`. Unique."),
+        key(
+            "passwords",
+            Bool,
+            Value("false"),
+            "Ask phones for user and password (`access.password`): whoever may not have a device's file gets the same 401 with challenges in the place of the 404. Without it passwords open nothing here.",
+        ),
+        key(
+            "basic_without_tls",
+            Bool,
+            Value("false"),
+            "Take passwords by HTTP Basic on this listener although it has no TLS: everybody on the way reads them. Digest is asked for anyway.",
+        ),
     ],
 };
 
@@ -406,6 +418,32 @@ pub static ONBOARDING: Table = Table {
     ],
 };
 
+pub static PASSWORDS: Table = Table {
+    name: "passwords",
+    heading: "[passwords]",
+    about: "How phones are asked for user and password, on listeners with `passwords = true`.",
+    keys: &[
+        key(
+            "realm",
+            Text("1 to 64 characters of ASCII, without `\"` and `\\`"),
+            Value("resyncd"),
+            "The realm, the same for all phones. A phone that keeps a digest of its password has to be told anew when it changes.",
+        ),
+        key(
+            "nonce_lifetime",
+            Time(Duration::from_secs(10), DAY),
+            Value("5m"),
+            "How long a challenge of Digest can be answered. Who captures an answer can't use it again, except where `digest_repeats_nc` lets a phone do so: then as long as this.",
+        ),
+        key(
+            "nonces",
+            Integer(1_000, 10_000_000),
+            Value("100000"),
+            "Used challenges that are remembered, about 50 bytes each. Beyond that the oldest are asked anew.",
+        ),
+    ],
+};
+
 pub static EVENTS: Table = Table {
     name: "events",
     heading: "[events]",
@@ -525,6 +563,7 @@ pub static TABLES: &[&Table] = &[
     &LIMITS,
     &CACHE,
     &ONBOARDING,
+    &PASSWORDS,
     &EVENTS,
     &UPLOADS,
     &LOG,

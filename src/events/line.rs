@@ -49,6 +49,8 @@ pub fn write(entry: &Entry) {
     }
     match (entry.outcome, entry.kind) {
         (Outcome::Served | Outcome::NotModified | Outcome::Stored | Outcome::Refused(Refusal::NoFile), _)
+        // How every resync by Digest begins.
+        | (Outcome::Refused(Refusal::Challenged), _)
         | (Outcome::Aborted, Kind::Connection) => at!(INFO),
         (Outcome::Failed | Outcome::Refused(Refusal::BrokenRecord), _) => at!(ERROR),
         (Outcome::Refused(_) | Outcome::Aborted, _) => at!(WARN),

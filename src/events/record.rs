@@ -99,6 +99,17 @@ pub enum Refusal {
     NotForModel,
     /// None of the device's access rules held.
     NoProof,
+    /// No user and password were sent.
+    Challenged,
+    /// An `Authorization` header that can't be read, or that answers another request.
+    BadCredentials,
+    WrongPassword,
+    /// A right digest by a nonce that is too old.
+    StaleNonce,
+    /// A right digest that came before.
+    ReplayedNonce,
+    /// Basic without TLS.
+    ClearPassword,
     /// A valid certificate of another phone.
     WrongCertificate,
     /// A token of another phone's URL.
@@ -138,6 +149,10 @@ pub enum Flag {
     /// The client certificate is not made for client authentication, and the listener allows that.
     CertificatePurpose,
     DatabaseAway,
+    /// Proved by user and password.
+    Password,
+    /// Proved by the password before.
+    PreviousPassword,
     /// An upload is encrypted, and the device's key does not open it.
     Sealed,
 }

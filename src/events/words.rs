@@ -78,6 +78,12 @@ words! { Refusal, "refusal",
     UnknownDevice "unknown-device" "There is no device of that MAC or serial number."
     NotForModel "not-for-model" "The device's pack has no such file, or not for its model."
     NoProof "no-proof" "None of the device's access rules held."
+    Challenged "challenged" "The phone sent no user and password, and was asked for them."
+    BadCredentials "bad-credentials" "What the phone sent as user and password can't be read, or is the answer to another request."
+    WrongPassword "wrong-password" "User or password is not the device's own."
+    StaleNonce "stale-nonce" "The password is right, by a nonce that is too old; the phone was given a new one."
+    ReplayedNonce "replayed-nonce" "The password is right, by a nonce that was used so before; the phone was given a new one."
+    ClearPassword "clear-password" "Basic came without TLS, and the listener does not take that."
     WrongCertificate "wrong-certificate" "The client certificate is valid, and another phone's."
     WrongToken "wrong-token" "The token in the URL is good, and another phone's."
     BrokenRecord "broken-record" "The device's record names a model or group that is not there any more, or holds what can't be read."
@@ -99,6 +105,8 @@ words! { Flag, "flag",
     CertificateDates "certificate-dates" "The client certificate is expired or not yet valid; the listener allows that."
     DatabaseAway "database-away" "The database did not answer; the device's record was known here, or it has none."
     CertificatePurpose "certificate-purpose" "The client certificate is not made for clients; the listener allows that."
+    Password "password" "The phone proved itself by user and password."
+    PreviousPassword "previous-password" "The phone proved itself by the password before; it has not used the new one yet."
     Sealed "sealed" "What the phone sent is encrypted, and does not open with the device's key; it is kept as it came."
 }
 

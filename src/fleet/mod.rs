@@ -3,6 +3,7 @@
 //! made it, and in force on every server within a second. Command line and API both work through here.
 
 mod apply;
+mod credentials;
 mod edit;
 mod find;
 mod format;
@@ -27,6 +28,7 @@ use crate::store::{Store, StoreError, WriteError};
 use crate::vault::{UnlockError, Unlocked, Vault, unlock, unlock_read_only};
 
 pub use apply::Applied;
+pub use credentials::{DeviceCredentials, RotateError};
 pub use edit::{Edit, Expect, Name, What, typed};
 pub use find::{Entry, Group, Query};
 pub use format::{Format, FormatError, Reading, export, read, read_rows};

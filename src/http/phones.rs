@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use axum::body::Body;
 use http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderName, IF_NONE_MATCH, RETRY_AFTER,
-    USER_AGENT,
+    ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderName,
+    IF_NONE_MATCH, RETRY_AFTER, USER_AGENT, WWW_AUTHENTICATE,
 };
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use hyper::body::Incoming;
@@ -50,6 +50,7 @@ impl Phones {
         let (time, started) = (OffsetDateTime::now_utc(), Instant::now());
         let user_agent = header(&parts.headers, &USER_AGENT);
         let if_none_match = header(&parts.headers, &IF_NONE_MATCH);
+        let authorization = authorization(&parts.headers);
         // CONNECT names a host and no path; it is refused, and told as it was sent.
         let whole;
         let target = match parts.uri.path_and_query() {
@@ -67,6 +68,7 @@ impl Phones {
             target,
             user_agent: user_agent.as_deref(),
             if_none_match: if_none_match.as_deref(),
+            authorization: authorization.as_ref(),
         };
         let is_read = matches!(parts.method, Method::GET | Method::HEAD);
         let folder = Target::of(target).filter(|_| is_read).and_then(|target| self.folders.find(&target.path));
@@ -163,6 +165,7 @@ impl Phones {
             target: "",
             user_agent: None,
             if_none_match: None,
+            authorization: None,
         };
         let mut event = self.pipeline.blank_event(&asked);
         event.kind = Kind::Connection;
@@ -183,6 +186,13 @@ impl Phones {
 /// A header's value as text; what is not UTF-8 in it is replaced.
 pub(super) fn header(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
     headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+}
+
+/// The header that proves; empty where there are several, so that it can't be one thing here and another elsewhere.
+fn authorization(headers: &HeaderMap) -> Option<Secret> {
+    let mut all = headers.get_all(AUTHORIZATION).iter();
+    let first = all.next()?;
+    Some(Secret::new(if all.next().is_none() { first.as_bytes() } else { b"" }))
 }
 
 /// The answer on the wire. Every answer passes here.
@@ -216,6 +226,11 @@ pub fn respond(answer: Answer) -> Response<Body> {
     }
     if answer.allow {
         set(ALLOW, "GET, HEAD");
+    }
+    for challenge in &answer.challenges {
+        if let Ok(challenge) = HeaderValue::from_str(challenge) {
+            headers.append(WWW_AUTHENTICATE, challenge);
+        }
     }
     response
 }

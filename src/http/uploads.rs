@@ -48,7 +48,11 @@ impl Phones {
                 self.recorder.record(*event);
                 respond(answer)
             }
-            Admission::Upload(admitted) => self.keep(*admitted, connection, asked, parts, body).await,
+            Admission::Upload(admitted) => {
+                let (event, status, is_read) = self.keep(*admitted, connection, asked, parts, body).await;
+                let answer = if status == 404 { self.pipeline.refusal(inquiry) } else { Answer::empty(status) };
+                self.end(event, answer, is_read, asked.started)
+            }
             Admission::Form => self.answer_form(asked, inquiry, found, parts, body).await,
         }
     }
@@ -60,7 +64,7 @@ impl Phones {
         asked: &Request<'_>,
         parts: &Parts,
         body: Incoming,
-    ) -> Response<Body> {
+    ) -> (Event, u16, bool) {
         let Admitted { device, pack, entry, key, iterations, proven, mut event } = admitted;
         let about = About {
             device,
@@ -83,7 +87,7 @@ impl Phones {
         let end = self.receive(about, parts, body, &mut received).await;
         let status = tell(&end, proven, &mut event);
         event.bytes = received;
-        self.end(event, status, matches!(end, End::Kept(_)), asked.started)
+        (event, status, matches!(end, End::Kept(_)))
     }
 
     async fn receive(&self, about: About, parts: &Parts, mut body: Incoming, received: &mut u64) -> End {
@@ -130,7 +134,7 @@ impl Phones {
             let mut event = self.pipeline.blank_event(asked);
             event.outcome = Outcome::Refused(refusal);
             event.reason = Some(reason);
-            self.end(event, status, false, asked.started)
+            self.end(event, Answer::empty(status), false, asked.started)
         };
         let said = header(&parts.headers, &CONTENT_LENGTH).and_then(|length| length.trim().parse::<usize>().ok());
         let mut form = Vec::new();
@@ -149,7 +153,7 @@ impl Phones {
                     let mut event = self.pipeline.blank_event(asked);
                     event.outcome = Outcome::Aborted;
                     event.reason = Some(format!("the form broke off: {why}"));
-                    return self.end(event, 400, false, asked.started);
+                    return self.end(event, Answer::empty(400), false, asked.started);
                 }
             }
         }
@@ -163,11 +167,11 @@ impl Phones {
     }
 
     /// Records the event, and answers without a body. A connection whose request was not read to its end can't go on.
-    fn end(&self, mut event: Event, status: u16, is_read: bool, started: Instant) -> Response<Body> {
-        event.status = status;
+    fn end(&self, mut event: Event, answer: Answer, is_read: bool, started: Instant) -> Response<Body> {
+        event.status = answer.status;
         event.duration = started.elapsed();
         self.recorder.record(event);
-        let mut response = respond(if status == 404 { Answer::refused() } else { Answer::empty(status) });
+        let mut response = respond(answer);
         if !is_read {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }

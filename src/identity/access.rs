@@ -9,11 +9,16 @@ use crate::model::{MacAddr, Serial};
 use crate::packs::Identified;
 use crate::settings::Effective;
 
+use super::password::{Credentials, Verdict, Which};
+
 /// The `[access]` settings of one device.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Access {
     pub certificate: bool,
     pub token: bool,
+    pub password: bool,
+    /// User and password, where they open anything.
+    pub credentials: Option<Credentials>,
     pub encrypted: bool,
     pub networks: Vec<IpNet>,
 }
@@ -21,7 +26,10 @@ pub struct Access {
 impl Access {
     /// Reads the settings; what is not set opens nothing.
     pub fn of(settings: &Effective) -> Self {
+        let password = settings.boolean("access.password").unwrap_or(false);
         Self {
+            password,
+            credentials: if password { Credentials::of(settings) } else { None },
             certificate: settings.boolean("access.certificate").unwrap_or(false),
             token: settings.boolean("access.token").unwrap_or(false),
             encrypted: settings.boolean("access.encrypted").unwrap_or(false),
@@ -39,6 +47,8 @@ pub struct Evidence<'e> {
     /// Why a certificate that was shown is no evidence, for the event.
     pub certificate_problem: Option<&'e str>,
     pub token: TokenEvidence<'e>,
+    /// What user and password came to; none on a listener that doesn't ask for them.
+    pub password: Option<&'e Verdict>,
 }
 
 /// What the token of a URL says of whose phone asks.
@@ -71,6 +81,7 @@ pub enum Proof {
     Token,
     /// The URL's token for the first contact.
     BootstrapToken,
+    Password(Which),
     Network,
     Encrypted,
     /// It came with the code of an invitation.
@@ -106,13 +117,21 @@ pub fn decide(access: &Access, asked: &Asked<'_>, evidence: &Evidence<'_>) -> Re
     if access.certificate && named == Some(Named::This) {
         return Ok(Proof::Certificate);
     }
+    if let (true, Some(Verdict::Holds(which))) = (access.password, evidence.password) {
+        return Ok(Proof::Password(*which));
+    }
     if access.networks.iter().any(|network| network.contains(&evidence.peer.to_canonical())) {
         return Ok(Proof::Network);
     }
     if access.encrypted && asked.encrypted {
         return Ok(Proof::Encrypted);
     }
-    Err(Denied { refusal: Refusal::NoProof, reason: reason(access, asked, evidence, named.as_ref()) })
+    let refusal = match evidence.password.filter(|_| access.credentials.is_some()) {
+        Some(Verdict::Silent) => Refusal::Challenged,
+        Some(Verdict::Fails(refusal, _)) => *refusal,
+        _ => Refusal::NoProof,
+    };
+    Err(Denied { refusal, reason: reason(access, asked, evidence, named.as_ref()) })
 }
 
 /// Whom a certificate names.
@@ -156,6 +175,14 @@ fn reason(access: &Access, asked: &Asked<'_>, evidence: &Evidence<'_>, named: Op
             TokenEvidence::Of { .. } => "the URL's token is for the first contact only".to_owned(),
         });
     }
+    if access.password {
+        reasons.push(match (evidence.password, &access.credentials) {
+            (_, None) => "access.password is set, and credentials.user or credentials.password is not".to_owned(),
+            (None, _) => "the listener asks for no passwords (passwords = true)".to_owned(),
+            (Some(Verdict::Fails(_, why)), _) => why.clone(),
+            (Some(_), _) => "no user and password were sent".to_owned(),
+        });
+    }
     if !access.networks.is_empty() {
         reasons.push(format!("{} is in none of access.networks", evidence.peer));
     }
@@ -163,7 +190,8 @@ fn reason(access: &Access, asked: &Asked<'_>, evidence: &Evidence<'_>, named: Op
         reasons.push("access.encrypted is set, but this file is not encrypted".to_owned());
     }
     if reasons.is_empty() {
-        return "the device's [access] opens nothing: set access.certificate, access.token, access.encrypted or access.networks"
+        return "the device's [access] opens nothing: set access.certificate, access.password, access.token, access.encrypted or \
+                access.networks"
             .to_owned();
     }
     reasons.join("; ")
@@ -190,7 +218,7 @@ mod tests {
         let serial: Serial = "88012BA01234".parse().unwrap();
         let asked = Asked { mac: mac("000e08abcdef"), serial: Some(&serial), encrypted, is_bootstrap: false };
         let (peer, token) = ("192.0.2.7".parse().unwrap(), TokenEvidence::None);
-        let evidence = Evidence { peer, certificate, certificate_problem: None, token };
+        let evidence = Evidence { peer, certificate, certificate_problem: None, token, password: None };
         decide(access, &asked, &evidence).map_err(|denied| denied.refusal)
     }
 
@@ -213,7 +241,7 @@ mod tests {
     #[test]
     fn a_certificate_of_another_phone_gets_nothing() {
         let networks = vec!["0.0.0.0/0".parse().unwrap()];
-        let all = Access { certificate: true, encrypted: true, networks, ..Access::default() };
+        let all = Access { certificate: true, password: true, encrypted: true, networks, ..Access::default() };
         for other in [
             identified("000e08000001", Some("88012BA01234"), false),
             identified("000e08abcdef", Some("OTHER12345"), false),
@@ -229,7 +257,7 @@ mod tests {
         let decided = |token: TokenEvidence<'_>, peer: &str, is_bootstrap: bool| {
             let asked = Asked { mac: mac("000e08abcdef"), serial: None, encrypted: false, is_bootstrap };
             let peer = peer.parse().unwrap();
-            let evidence = Evidence { peer, certificate: None, certificate_problem: None, token };
+            let evidence = Evidence { peer, certificate: None, certificate_problem: None, token, password: None };
             decide(&access, &asked, &evidence).map_err(|denied| denied.refusal)
         };
         let of = |text: &str, is_bootstrap: bool| TokenEvidence::Of { mac: mac(text), is_bootstrap };
@@ -241,6 +269,33 @@ mod tests {
         assert_eq!(decided(of("000e08000001", false), inside, false), Err(Refusal::WrongToken));
         assert_eq!(decided(TokenEvidence::Worthless("unknown"), outside, false), Err(Refusal::NoProof));
         assert_eq!(decided(TokenEvidence::Worthless("unknown"), inside, false), Ok(Proof::Network));
+    }
+
+    #[test]
+    fn a_password_opens_where_it_is_set_and_never_beside_a_certificate_of_another_phone() {
+        let outcome = |access: &Access, certificate: Option<&Identified>, password: Option<Verdict>| {
+            let asked = Asked { mac: mac("000e08abcdef"), serial: None, encrypted: false, is_bootstrap: false };
+            let (peer, password) = ("192.0.2.7".parse().unwrap(), password.as_ref());
+            let token = TokenEvidence::None;
+            let evidence = Evidence { peer, certificate, certificate_problem: None, token, password };
+            decide(access, &asked, &evidence).map_err(|denied| denied.refusal)
+        };
+        let text = "[access]\npassword = true\n[credentials]\nuser = \"me\"\npassword = \"x\"\n".to_owned();
+        let document = crate::document::Document::from_text("device", text);
+        let layer = crate::settings::read_layer(&document, crate::settings::LayerKind::Defaults, "".as_ref());
+        let with = Access::of(&Effective::merge([&layer.unwrap().1]));
+        let holds = || Some(Verdict::Holds(Which::Previous));
+        assert_eq!(outcome(&with, None, holds()), Ok(Proof::Password(Which::Previous)));
+        assert_eq!(outcome(&Access::default(), None, holds()), Err(Refusal::NoProof));
+        let other = identified("000e08000001", None, false);
+        assert_eq!(outcome(&with, Some(&other), holds()), Err(Refusal::WrongCertificate));
+        assert_eq!(outcome(&with, None, Some(Verdict::Silent)), Err(Refusal::Challenged));
+        assert_eq!(outcome(&with, None, None), Err(Refusal::NoProof));
+        let stale = Verdict::Fails(Refusal::StaleNonce, "why".to_owned());
+        assert_eq!(outcome(&with, None, Some(stale.clone())), Err(Refusal::StaleNonce));
+        assert_eq!(outcome(&Access::default(), None, Some(stale)), Err(Refusal::NoProof));
+        let without = Access { password: true, ..Access::default() };
+        assert_eq!(outcome(&without, None, Some(Verdict::Silent)), Err(Refusal::NoProof));
     }
 
     #[test]

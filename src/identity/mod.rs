@@ -2,6 +2,7 @@
 
 mod access;
 mod certificate;
+pub mod password;
 mod subject;
 pub mod url_token;
 

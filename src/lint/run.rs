@@ -17,8 +17,10 @@ use super::rules::Emulation;
 use super::spans::{self, SecretNames};
 use super::view::Deployment;
 use crate::config::Config;
-use crate::document::Problems;
+use crate::document::{Problem, Problems};
+use crate::identity::password::Passwords;
 use crate::model::{MacAddr, Secret};
+use crate::phone::IN_PROCESS;
 use crate::records::Snapshot;
 use crate::resync::{Device, Generation, Pipeline};
 
@@ -77,7 +79,9 @@ fn emulation(config: &Config, options: &Options) -> Result<Emulation, Problems> 
         None => generation,
     };
     let limit = config.limits.profile_bytes;
-    let pipeline = Pipeline::new(generation, 0, Secret::new([0; 32]), limit);
+    let passwords = Passwords::played(config, IN_PROCESS)
+        .map_err(|error| Problem::file(config.file.clone(), format!("phones can't be played: {error}")))?;
+    let pipeline = Pipeline::new(generation, 0, Secret::new([0; 32]), limit).with_passwords(passwords);
     Ok(Emulation::new(Arc::new(pipeline), limit))
 }
 

@@ -18,6 +18,8 @@ pub struct Model {
     /// Programmable keys.
     pub keys: u16,
     pub aliases: Vec<String>,
+    /// Its phones send the same `nc` again when they use a nonce again: Digest lets them.
+    pub digest_repeats_nc: bool,
     /// Whatever templates want to know of it.
     pub facts: Vec<(String, String)>,
 }
@@ -127,6 +129,7 @@ pub fn models(reader: &Reader<'_>) -> Models {
         reader.missing("models");
         return Models::default();
     };
+    let of_all = reader.boolean("digest_repeats_nc").unwrap_or(false);
     let mut list: Vec<Model> = Vec::new();
     for (name, _) in table.entries() {
         let Some(entry) = table.table(name) else { continue };
@@ -137,6 +140,7 @@ pub fn models(reader: &Reader<'_>) -> Models {
             lines: count("lines"),
             keys: count("keys"),
             aliases: entry.texts("aliases").unwrap_or_default(),
+            digest_repeats_nc: entry.boolean("digest_repeats_nc").unwrap_or(of_all),
             facts: facts(&entry),
         };
         for other in &list {

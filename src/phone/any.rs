@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::cisco::{self, Emulation, Now, Random, Reason};
-use super::fetch::Fetch;
+use super::fetch::{Credentials, Fetch};
 use super::state::{Identity, State};
 use super::{Start, aastra, grandstream};
 
@@ -115,6 +115,35 @@ impl Phone {
         }
     }
 
+    /// Tells it user and password for its server, as a person does in its menu before its first resync. A rule of a Cisco phone
+    /// that names its own keeps them.
+    pub fn tell_credentials(&self, state: &mut State, credentials: &Credentials) {
+        let password = credentials.password.expose_text().unwrap_or_default().to_owned();
+        let parameters = &mut state.parameters;
+        let mut set = |name: &str, value: String| parameters.insert(name.to_owned(), value);
+        match self {
+            Self::Cisco(_) => {
+                set("GPP_SB", credentials.user.clone());
+                set("GPP_SC", password);
+                let rule = parameters.entry("Profile_Rule".to_owned()).or_default();
+                *rule = with_options(rule);
+            }
+            Self::Aastra(..) => {
+                set("http digest username", credentials.user.clone());
+                set("http digest password", password);
+            }
+            Self::Grandstream(..) => {
+                set("P1360", credentials.user.clone());
+                set("P1361", password);
+            }
+        }
+    }
+
+    /// A rule for a Cisco phone that was told user and password by [`Self::tell_credentials`].
+    pub fn rule_with_credentials(&self, rule: &str) -> String {
+        if matches!(self, Self::Cisco(_)) { with_options(rule) } else { rule.to_owned() }
+    }
+
     /// Does a resync. `server` is what DHCP or a person tells a phone that knows no server itself.
     pub async fn resync(
         &self,
@@ -150,6 +179,15 @@ impl Phone {
             steps,
             next: next.and_then(|at| u64::try_from(at - now).ok()),
         }
+    }
+}
+
+/// A profile rule that names user and password, which stand in GPP_SB and GPP_SC (guide: "uid and pwd").
+fn with_options(rule: &str) -> String {
+    match rule.trim_start() {
+        rule if rule.contains("--uid") => rule.to_owned(),
+        rule if rule.starts_with('[') => rule.replacen('[', "[--uid $SB --pwd $SC ", 1),
+        rule => format!("[--uid $SB --pwd $SC] {rule}"),
     }
 }
 

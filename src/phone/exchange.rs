@@ -1,10 +1,9 @@
 //! One file's fetch as the phones that ask by plain names do it: the question, a challenge answered once, and what
 //! became of it. Aastra and Grandstream share it; it does no fetching of its own.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 
+use super::challenge::Challenge;
 use super::fetch::{Credentials, Fetch, FetchError, Method, Request, Response};
 use super::transcript::{Refusal, Step, Transcript};
 
@@ -33,19 +32,23 @@ pub enum Fetched {
 #[derive(Debug, Clone)]
 pub struct Exchange {
     pub url: String,
-    with_credentials: bool,
+    /// What the credentials are sent by; none: not at all.
+    answering: Option<Challenge>,
+    /// Whether a challenge was answered: no phone tries the same again.
+    answered: bool,
 }
 
 impl Exchange {
     /// `with_credentials`: they are sent without being asked for.
     pub fn new(url: String, with_credentials: bool) -> Self {
-        Self { url, with_credentials }
+        Self { url, answering: with_credentials.then_some(Challenge::Basic), answered: false }
     }
 
     pub fn request(&self, user_agent: &str, credentials: Option<&Credentials>) -> Request {
         let mut headers = Vec::new();
-        if let Some(credentials) = credentials.filter(|_| self.with_credentials) {
-            headers.push(("Authorization".to_owned(), basic(credentials)));
+        if let (Some(credentials), Some(challenge)) = (credentials, &self.answering) {
+            let value = challenge.answer(credentials, Method::Get, path_of(&self.url), &client_nonce(), 1);
+            headers.push(("Authorization".to_owned(), value));
         }
         Request {
             method: Method::Get,
@@ -88,10 +91,13 @@ impl Exchange {
                 Fetched::Missing
             }
             401 => {
-                let answered = has_credentials && !self.with_credentials && wants_basic(&response);
-                transcript.push(Step::Challenged { url: url.clone(), answered });
-                if answered {
-                    self.with_credentials = true;
+                let headers = response.headers.iter().filter(|(name, _)| name == "www-authenticate");
+                let challenge = Challenge::strongest(headers.map(|(_, value)| value.as_str())).filter(|challenge| {
+                    has_credentials && !self.answered && self.answering.as_ref() != Some(challenge)
+                });
+                transcript.push(Step::Challenged { url: url.clone(), answered: challenge.is_some() });
+                if challenge.is_some() {
+                    (self.answering, self.answered) = (challenge, true);
                     return Fetched::AskAgain;
                 }
                 transcript.push(Step::Refused { url, why: Refusal::Status(401) });
@@ -105,17 +111,15 @@ impl Exchange {
     }
 }
 
-fn wants_basic(response: &Response) -> bool {
-    let challenges = response.headers.iter().filter(|(name, _)| name == "www-authenticate");
-    challenges.into_iter().any(|(_, value)| value.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("basic")))
+/// The path and query of a URL, as they are asked for.
+fn path_of(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.find('/').and_then(|at| rest.get(at..)).unwrap_or("/")
 }
 
-/// RFC 7617.
-fn basic(credentials: &Credentials) -> String {
-    let mut pair = credentials.user.clone().into_bytes();
-    pair.push(b':');
-    pair.extend_from_slice(credentials.password.expose());
-    format!("Basic {}", STANDARD.encode(pair))
+/// Of Digest: what keeps a server from choosing all that is hashed.
+fn client_nonce() -> String {
+    format!("{:016x}", fastrand::u64(..))
 }
 
 /// How many servers a phone follows before it stays with the one it has.

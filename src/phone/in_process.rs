@@ -7,6 +7,7 @@ use std::time::Instant;
 use time::OffsetDateTime;
 
 use super::fetch::{Fetch, FetchError, Method, Request, Response};
+use crate::model::Secret;
 use crate::resync::{Connection, Pipeline, Request as Asked};
 
 /// A server that the phone reaches without a network.
@@ -69,6 +70,7 @@ impl Fetch for InProcess {
             let found = request.headers.iter().find(|(header, _)| header.eq_ignore_ascii_case(name));
             found.map(|(_, value)| value.as_str())
         };
+        let authorization = header("authorization").map(Secret::new);
         let asked = Asked {
             connection: &self.connection,
             time: OffsetDateTime::now_utc(),
@@ -81,6 +83,7 @@ impl Fetch for InProcess {
             target: &target,
             user_agent: Some(&request.user_agent),
             if_none_match: header("if-none-match"),
+            authorization: authorization.as_ref(),
         };
         let (answer, _) = self.pipeline.answer(&asked);
         let mut headers = vec![("content-length".to_owned(), answer.length.to_string())];
@@ -90,6 +93,7 @@ impl Fetch for InProcess {
         add("content-type", answer.content_type.as_deref());
         add("content-encoding", answer.content_encoding);
         add("etag", answer.etag.as_deref());
+        headers.extend(answer.challenges.into_iter().map(|challenge| ("www-authenticate".to_owned(), challenge)));
         let (status, body) = (answer.status, answer.body);
         Ok(Response { status, headers, body, tls_version: None, duration: started.elapsed() })
     }

@@ -6,6 +6,7 @@
 
 pub mod aastra;
 mod any;
+mod challenge;
 pub mod cisco;
 mod exchange;
 mod fetch;
@@ -23,4 +24,4 @@ pub use fetch::{Credentials, Fetch, FetchError, Method, Request, Response};
 pub use in_process::{InProcess, path_at};
 pub use state::{Identity, Parameters, State, Upgrade, changes};
 pub use transcript::{Refusal, Step, Transcript};
-pub use verdict::{Verdict, verdict};
+pub use verdict::{IN_PROCESS, Verdict, verdict};

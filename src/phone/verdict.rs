@@ -32,6 +32,9 @@ pub enum Verdict {
 /// Resyncs until a phone must have settled: a bootstrap, a first profile, its own, and twice the same again.
 const ROUNDS: u32 = 6;
 
+/// What the listener is called that phones are played by.
+pub const IN_PROCESS: &str = "in process";
+
 /// What stands for a serial number that nobody knows.
 const NO_SERIAL: &str = "UNKNOWN1";
 
@@ -142,7 +145,7 @@ fn connection(device: &Device, maker: Maker, model: &str, settings: &Effective) 
     let network = settings.texts("access.networks").find_map(|network| network.parse::<ipnet::IpNet>().ok());
     let address = network.map_or(std::net::IpAddr::from([192, 0, 2, 1]), |network| network.addr());
     Connection {
-        listener: "in process".into(),
+        listener: IN_PROCESS.into(),
         peer: (address, 0).into(),
         tls: subject.parse().ok().map(|subject| TlsSession {
             version: "TLSv1.3",

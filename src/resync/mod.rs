@@ -6,6 +6,7 @@ mod groups;
 mod lookup;
 mod pipeline;
 mod profiles;
+mod proof;
 mod provenance;
 mod request;
 mod target;

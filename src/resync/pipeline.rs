@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use bytes::Bytes;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -11,11 +11,13 @@ use super::cache::{Profiles as Cache, Ready, Slot};
 use super::generation::{Generation, delivery_of, mix};
 use super::lookup::{Bearer, DeviceKey, Found, Invited, Known, Lookup};
 use super::profiles::Device;
+use super::proof::Opening;
 use super::request::{Answer, ClientCertificate, Request};
 use super::target::Target;
 use crate::events::{Event, Flag, Kind, Outcome, Refusal, cut};
+use crate::identity::password::{Carried, Claim, Passwords};
 use crate::identity::url_token::{Presented, UrlToken};
-use crate::identity::{Access, Asked, Evidence, Proof, TokenEvidence, decide};
+use crate::identity::{Access, Proof, TokenEvidence};
 use crate::model::Secret;
 use crate::packs::{Audience, Candidate, FileEntry, Identified, Packs, Source};
 use crate::render::{Form, RenderError, Shown};
@@ -30,6 +32,10 @@ pub struct Pipeline {
     etag_key: Secret,
     /// The largest profile, in bytes.
     profile_limit: usize,
+    /// None: no listener asks for passwords.
+    pub(super) passwords: Option<Passwords>,
+    /// The device that was asked for last: what is done for it is done for those whom nobody knows, too.
+    pub(super) stand_in: ArcSwapOption<Device>,
 }
 
 /// The largest static file that is sent from memory, in bytes; firmware lies in folders, which are streamed.
@@ -37,7 +43,15 @@ const STATIC_LIMIT: u64 = 16 << 20;
 
 impl Pipeline {
     pub fn new(generation: Generation, cache_bytes: u64, etag_key: Secret, profile_limit: usize) -> Self {
-        Self { generation: ArcSwap::from_pointee(generation), cache: Cache::new(cache_bytes), etag_key, profile_limit }
+        let (generation, cache) = (ArcSwap::from_pointee(generation), Cache::new(cache_bytes));
+        let (passwords, stand_in) = (None, ArcSwapOption::empty());
+        Self { generation, cache, etag_key, profile_limit, passwords, stand_in }
+    }
+
+    /// The same, asking for passwords on the listeners that are to.
+    #[must_use]
+    pub fn with_passwords(self, passwords: Passwords) -> Self {
+        Self { passwords: Some(passwords), ..self }
     }
 
     /// The generation in force.
@@ -68,8 +82,17 @@ impl Pipeline {
     /// The first step: what a request asks for or sends, and which devices have to be looked up for it.
     pub fn ask(&self, request: &Request<'_>) -> Inquiry {
         let generation = self.generation();
+        let carried = Carried {
+            listener: &request.connection.listener,
+            method: request.method,
+            target: request.target,
+            authorization: request.authorization,
+            time: request.time,
+        };
+        let claim = self.passwords.as_ref().and_then(|passwords| passwords.claim(&carried));
+        let (files, uploads, keys) = (None, Vec::new(), Vec::new());
         let mut inquiry =
-            Inquiry { generation, files: None, uploads: Vec::new(), keys: Vec::new(), code: None, token: None };
+            Inquiry { generation, files, uploads, keys, code: None, token: None, claim, of_devices: false };
         let Some(Target { path, token }) = Target::of(request.target) else { return inquiry };
         let packs = &inquiry.generation.packs;
         let files = packs.matches(&path);
@@ -82,9 +105,11 @@ impl Pipeline {
             if let Some(code) = &candidate.captures.code {
                 inquiry.code = Some(code.clone());
             } else if file.is_some_and(|file| file.audience == Audience::Device) {
+                inquiry.of_devices = true;
                 keys.extend(key_of(candidate, proof));
             }
         }
+        inquiry.of_devices |= !uploads.is_empty();
         for candidate in &uploads {
             keys.extend(key_of(candidate, proof).or_else(|| said_key(packs, request)));
         }
@@ -117,6 +142,15 @@ impl Pipeline {
         }
     }
 
+    /// How a request is refused: the same for every device and for none. A 401 with challenges where the listener asks for
+    /// passwords and the path is one of devices' files, the 404 otherwise.
+    pub fn refusal(&self, inquiry: &Inquiry) -> Answer {
+        match (&self.passwords, &inquiry.claim) {
+            (Some(passwords), Some(claim)) if inquiry.of_devices => Answer::challenged(passwords.challenges(claim)),
+            _ => Answer::refused(),
+        }
+    }
+
     /// Changes exactly when the profile or the way that it is packed does.
     fn etag(&self, profile: &[u8], packing: &str, is_weak: bool) -> String {
         let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(self.etag_key.expose()) else { return String::new() };
@@ -142,6 +176,10 @@ pub struct Inquiry {
     pub code: Option<Secret>,
     /// What stood in the place of a token in its URL.
     pub token: Option<Presented>,
+    /// What it shows of user and password; none on a listener that doesn't ask for them.
+    pub(super) claim: Option<Claim>,
+    /// Whether its path is one of devices' files or uploads, whether there is such a device or not.
+    pub(super) of_devices: bool,
 }
 
 /// The device that a path names; where it names none, the one that the certificate does.
@@ -199,11 +237,17 @@ fn identify<'r>(generation: &Generation, request: &'r Request<'_>) -> Identity<'
 
 /// One request on its way.
 pub(super) struct Asking<'a> {
-    pipeline: &'a Pipeline,
+    pub(super) pipeline: &'a Pipeline,
     pub(super) generation: &'a Generation,
-    request: &'a Request<'a>,
+    pub(super) request: &'a Request<'a>,
     /// What was looked up for it.
-    found: &'a Found,
+    pub(super) found: &'a Found,
+    /// None for what has no part in any file.
+    pub(super) inquiry: Option<&'a Inquiry>,
+    /// Whether user and password were compared with anything.
+    pub(super) compared: bool,
+    /// It is the phone of the device that it asks about: what it is told now, it may know.
+    pub(super) proven: bool,
     /// The files that its path may mean.
     files: Option<&'a [Candidate]>,
     /// What stood in the place of a token in its URL.
@@ -217,8 +261,8 @@ pub(super) struct Asking<'a> {
     /// Which pack knows the User-Agent.
     pub(super) user_agent: Option<(usize, Identified)>,
     /// What the packs read from a certificate that verifies.
-    certificate: Option<Identified>,
-    certificate_problem: Option<&'a str>,
+    pub(super) certificate: Option<Identified>,
+    pub(super) certificate_problem: Option<&'a str>,
     pub(super) event: Event,
 }
 
@@ -243,6 +287,7 @@ impl<'a> Asking<'a> {
     /// With what was looked up for it.
     pub(super) fn of(pipeline: &'a Pipeline, inquiry: &'a Inquiry, request: &'a Request<'a>, found: &'a Found) -> Self {
         let mut asking = Self::new(pipeline, &inquiry.generation, request, found);
+        asking.inquiry = Some(inquiry);
         asking.files = inquiry.files.as_deref();
         asking.presented = inquiry.token.as_ref();
         asking.away = found.away && !(inquiry.keys.is_empty() && inquiry.token.is_none());
@@ -293,6 +338,9 @@ impl<'a> Asking<'a> {
             generation,
             request,
             found,
+            inquiry: None,
+            compared: false,
+            proven: false,
             files: None,
             presented: None,
             away: false,
@@ -326,7 +374,14 @@ impl<'a> Asking<'a> {
                     Refusal::DatabaseAway => Answer::try_later(),
                     // Nobody can tell from the answer which devices are known here.
                     _ if self.away => Answer::try_later(),
-                    _ => Answer::refused(),
+                    // A phone that tries several names goes on to the next by this.
+                    _ if self.proven => Answer::refused(),
+                    _ => {
+                        if !self.compared {
+                            self.pretend();
+                        }
+                        self.inquiry.map_or_else(Answer::refused, |inquiry| self.pipeline.refusal(inquiry))
+                    }
                 }
             }
             Stop::Failed(error) => {
@@ -350,6 +405,7 @@ impl<'a> Asking<'a> {
             Some(device) => {
                 self.event.device = Some(device.mac);
                 self.compare(device);
+                self.remember(device);
                 self.for_device(&meant, device)?
             }
             None => self.for_anyone(&meant)?,
@@ -380,7 +436,7 @@ impl<'a> Asking<'a> {
             if device.model.pack == candidate.pack && file.is_for(device.model.model) {
                 return Ok(Meant { candidate, file, device: Some(device) });
             }
-            not_for = Some(device);
+            not_for = Some((candidate, device));
         }
         // The device's own pack decides; between files for anyone the User-Agent breaks the tie.
         let by_user_agent = self.user_agent.as_ref().map(|(pack, _)| *pack);
@@ -388,8 +444,9 @@ impl<'a> Asking<'a> {
         if let Some(meant) = for_anyone.into_iter().nth(preferred) {
             return Ok(meant);
         }
-        if let Some(device) = not_for {
+        if let Some((candidate, device)) = not_for {
             self.event.device = Some(device.mac);
+            self.prove(candidate, &device);
             let model = self.generation.packs.pack_and_model(device.model).map(|(_, model)| &*model.name);
             let reason = format!("the record of {} says {}, which has no such file", device.mac, model.unwrap_or("?"));
             return Err(refused(Refusal::NotForModel, reason));
@@ -477,16 +534,24 @@ impl<'a> Asking<'a> {
         };
         let bearer = self.bearer().filter(|bearer| bearer.mac == device.mac && bearer.next.is_none());
         let (slot, fingerprint) = of(bearer.map(|bearer| &bearer.token));
+        let mut proof = None;
         if let Some(ready) = self.pipeline.cache.get(&slot, fingerprint).filter(|_| is_kept) {
-            let proof = self.check_access(meant, &ready.access, device, ready.encrypted)?;
-            if slot.with_token == by_token(proof) {
+            let opening = Opening { encrypted: ready.encrypted, is_bootstrap: meant.file.bootstrap };
+            let found = self.check_access(meant.candidate, &ready.access, device, opening)?;
+            if slot.with_token == by_token(found) {
                 return Ok(ready);
             }
+            // Not to be asked again: a nonce is counted each time that it is looked at.
+            proof = Some(found);
         }
         let mut settings = self.generation.settings(device);
         let access = Access::of(&settings);
         let encrypted = Self::is_encrypted(meant.file, &settings);
-        let proof = self.check_access(meant, &access, device, encrypted)?;
+        let opening = Opening { encrypted, is_bootstrap: meant.file.bootstrap };
+        let proof = match proof {
+            Some(proof) => proof,
+            None => self.check_access(meant.candidate, &access, device, opening)?,
+        };
         if is_static {
             return Ok(Arc::new(self.static_file(meant, Some(device))?));
         }
@@ -513,7 +578,7 @@ impl<'a> Asking<'a> {
         }
     }
 
-    fn token_evidence(&self) -> TokenEvidence<'a> {
+    pub(super) fn token_evidence(&self) -> TokenEvidence<'a> {
         match (self.presented, &self.found.token) {
             (None, _) => TokenEvidence::None,
             _ if self.request.connection.tls.is_none() => TokenEvidence::Worthless("tokens are taken over TLS only"),
@@ -535,40 +600,6 @@ impl<'a> Asking<'a> {
         file.delivery
             && settings.text("delivery.encryption").is_some_and(|encryption| encryption != "none")
             && settings.named("delivery.key").is_some()
-    }
-
-    pub(super) fn check_access(
-        &self,
-        meant: &Meant<'_>,
-        access: &Access,
-        device: &Device,
-        encrypted: bool,
-    ) -> Result<Proof, Stop> {
-        // Whoever came with the code, over TLS, was made this device by it just now.
-        if meant.candidate.captures.code.is_some() {
-            return Ok(Proof::Code);
-        }
-        self.check(access, device, encrypted, meant.file.bootstrap)
-    }
-
-    pub(super) fn check(
-        &self,
-        access: &Access,
-        device: &Device,
-        encrypted: bool,
-        is_bootstrap: bool,
-    ) -> Result<Proof, Stop> {
-        let asked = Asked { mac: device.mac, serial: device.serial.as_ref(), encrypted, is_bootstrap };
-        let evidence = Evidence {
-            peer: self.request.connection.peer.ip(),
-            certificate: self.certificate.as_ref(),
-            certificate_problem: self.certificate_problem,
-            token: self.token_evidence(),
-        };
-        decide(access, &asked, &evidence).map_err(|denied| match &self.found.token {
-            Some(Known::Away) => refused(Refusal::DatabaseAway, denied.reason),
-            _ => Stop::Refused(denied.refusal, denied.reason),
-        })
     }
 
     fn rendered(&self, meant: &Meant<'_>, device: &Device, settings: &Effective, blank: Ready) -> Result<Ready, Stop> {
@@ -657,6 +688,7 @@ impl<'a> Asking<'a> {
             allow: false,
             retry_after: None,
             brings_token: self.brings_token && self.request.method != "HEAD",
+            challenges: Vec::new(),
         };
         if has_it {
             self.event.outcome = Outcome::NotModified;

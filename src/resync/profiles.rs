@@ -142,6 +142,11 @@ impl Profiles {
         devices
     }
 
+    /// One of those that have files; always the same one of them.
+    pub fn any_device(&self) -> Option<&Arc<Device>> {
+        self.devices.values().next()
+    }
+
     pub fn device_count(&self) -> usize {
         self.devices.len()
     }

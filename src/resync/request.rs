@@ -8,6 +8,7 @@ use bytes::Bytes;
 use time::OffsetDateTime;
 
 use crate::identity::Subject;
+use crate::model::Secret;
 
 /// What is known of the connection that a request came over.
 #[derive(Debug, Clone)]
@@ -52,6 +53,8 @@ pub struct Request<'r> {
     pub user_agent: Option<&'r str>,
     /// The `If-None-Match` header.
     pub if_none_match: Option<&'r str>,
+    /// The `Authorization` header; an empty one where there are several.
+    pub authorization: Option<&'r Secret>,
 }
 
 /// What is answered. Every refusal is [`Answer::refused`]: the same for all.
@@ -71,6 +74,8 @@ pub struct Answer {
     pub retry_after: Option<u16>,
     /// It brings the token that follows the one it was asked for with ([`super::Bearer::next`]).
     pub brings_token: bool,
+    /// What the phone may prove itself by: the values of `WWW-Authenticate`.
+    pub challenges: Vec<String>,
 }
 
 /// Long enough for a database that is started again, short beside the hours between resyncs.
@@ -89,6 +94,7 @@ impl Answer {
             allow: false,
             retry_after: None,
             brings_token: false,
+            challenges: Vec::new(),
         }
     }
 
@@ -96,6 +102,11 @@ impl Answer {
     /// to the next, and both make it try again after `Resync_Error_Retry_Delay`.
     pub fn refused() -> Self {
         Self::empty(404)
+    }
+
+    /// The refusal on a listener that asks for passwords, in the place of [`Answer::refused`].
+    pub fn challenged(challenges: Vec<String>) -> Self {
+        Self { challenges, ..Self::empty(401) }
     }
 
     /// The answer can't be told for now. Phones come back after `Resync_Error_Retry_Delay`, or as the header says.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::lookup::Found;
 use super::pipeline::{Asking, Inquiry, Pipeline, Stop, refused};
 use super::profiles::Device;
+use super::proof::Opening;
 use super::request::{Answer, Request};
 use crate::delivery::KeyDigest;
 use crate::events::{Event, Kind, Refusal};
@@ -79,16 +80,17 @@ impl Asking<'_> {
             };
             let Some(device) = self.sender(candidate)? else { continue };
             if device.model.pack != candidate.pack || !entry.is_for(device.model.model) {
-                not_for = Some(device);
+                not_for = Some((candidate, device));
                 continue;
             }
             self.event.file = Some(format!("{}/{}", pack.name, entry.name));
             self.event.device = Some(device.mac);
             self.compare(&device);
-            return self.admitted(&pack.name, entry, &device);
+            return self.admitted(candidate, &pack.name, entry, &device);
         }
-        if let Some(device) = not_for {
+        if let Some((candidate, device)) = not_for {
             self.event.device = Some(device.mac);
+            self.prove(candidate, &device);
             let reason = format!("the model that {} is sends nothing to this path", device.mac);
             return Err(refused(Refusal::NotForModel, reason));
         }
@@ -108,13 +110,20 @@ impl Asking<'_> {
         }
     }
 
-    fn admitted(&self, pack: &str, entry: &UploadEntry, device: &Device) -> Result<Admitted, Stop> {
+    fn admitted(
+        &mut self,
+        candidate: &Candidate,
+        pack: &str,
+        entry: &UploadEntry,
+        device: &Device,
+    ) -> Result<Admitted, Stop> {
         let settings = self.generation.settings(device);
         // Only this cipher can't be written for without the key. A body under AES-256-CBC proves nothing, and an answer that
         // told whether it opens would help to read others under the same key.
         let is_authenticated = settings.text("delivery.encryption") == Some("aes128gcm");
         let encrypted = entry.decrypt && is_authenticated && settings.named("delivery.key").is_some();
-        let proof = self.check(&Access::of(&settings), device, encrypted, false)?;
+        let proof =
+            self.check_access(candidate, &Access::of(&settings), device, Opening { encrypted, is_bootstrap: false })?;
         Ok(Admitted {
             device: device.mac,
             pack: pack.to_owned(),
@@ -136,7 +145,8 @@ impl Asking<'_> {
         self.compare(device);
         let settings = self.generation.settings(device);
         let encrypted = Self::is_encrypted(meant.file, &settings);
-        self.check_access(&meant, &Access::of(&settings), device, encrypted).map(drop)
+        let opening = Opening { encrypted, is_bootstrap: meant.file.bootstrap };
+        self.check_access(meant.candidate, &Access::of(&settings), device, opening).map(drop)
     }
 }
 

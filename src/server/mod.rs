@@ -2,6 +2,7 @@
 //! shutdown is a call, so that a test runs the same server as `resyncd serve`.
 
 mod first_start;
+mod passwords;
 mod reload;
 mod watch;
 
@@ -23,6 +24,7 @@ use crate::document::{Problem, Problems};
 use crate::events::{Flushed, Metrics, Recorder, RecorderError};
 use crate::fleet::{Fleet, FleetError};
 use crate::http::{Admin, Folders, Phones};
+use crate::identity::password::Passwords;
 use crate::model::Secret;
 use crate::onboarding::Onboarding;
 use crate::records::{Follower, Records};
@@ -121,8 +123,9 @@ impl Server {
         let metrics = Arc::new(Metrics::new());
         let uploads = Uploads::start(store.clone(), &config.uploads, &config.data_dir).await?;
         let recorder = Recorder::start(store, &config.events, &config.data_dir, metrics.clone())?;
+        let (passwords, settled) = Passwords::new(&config, nonce_key(&config)?).map_err(no_randomness)?;
         let pipeline = Pipeline::new(generation, config.cache.bytes, etag_key, config.limits.profile_bytes);
-        let pipeline = Arc::new(pipeline);
+        let pipeline = Arc::new(pipeline.with_passwords(passwords));
         let reloader = Reloader::new(
             config.clone(),
             pipeline.clone(),
@@ -192,6 +195,14 @@ impl Server {
             let failed = |failure: ConnectionFailure| tracing::debug!(peer = %failure.peer, "admin: {}", failure.error);
             listeners.spawn(serve(listening, Bounds::new(&limits), answer, failed, stopping.clone()));
         }
+        let (rotating, mut stopping_rotating) = (fleet.clone(), stopping.clone());
+        listeners.spawn(async move {
+            tokio::select! {
+                () = passwords::settle(rotating, settled) => {}
+                // An error means that the server is gone: a reason to stop as well.
+                _ = stopping_rotating.wait_for(|stop| *stop) => {}
+            }
+        });
         let (keys, mut stopping_keys) = (records.store().clone(), stopping.clone());
         listeners.spawn(async move {
             tokio::select! {
@@ -312,16 +323,38 @@ const ETAG_KEY_BYTES: usize = 32;
 /// What the master key is told to make the key of the ETags.
 const ETAG_LABEL: &[u8] = b"resyncd etag key v1";
 
+/// What the master key is told to make the key of the nonces.
+const NONCE_LABEL: &[u8] = b"resyncd nonce key v1";
+
+/// The key that signs what phones answer by Digest. Servers that share a database and its master key have the same: the answer may
+/// come to another one than asked. Otherwise it lives as long as the process.
+fn nonce_key(config: &Config) -> Result<Secret, StartError> {
+    if let Some(key) = shared_key(config, NONCE_LABEL) {
+        return Ok(key);
+    }
+    let mut key = [0; 32];
+    getrandom::fill(&mut key).map_err(no_randomness)?;
+    Ok(Secret::new(key))
+}
+
+fn no_randomness(error: getrandom::Error) -> StartError {
+    StartError::Fleet(FleetError::Randomness(error))
+}
+
+/// A key that all servers of one database and one master key have; none where there is but one server.
+fn shared_key(config: &Config, label: &[u8]) -> Option<Secret> {
+    let (DatabaseUrl::Postgres(_), Ok(Some(master))) = (&config.database.url, &config.secrets.master_key) else {
+        return None;
+    };
+    let mut mac = Hmac::<Sha256>::new_from_slice(master.expose()).ok()?;
+    mac.update(label);
+    Some(Secret::new(mac.finalize().into_bytes().as_slice()))
+}
+
 /// The key of the ETags. Servers that share a database and its master key have the same, made of that, so that a phone which
 /// comes to another one doesn't fetch anew. Otherwise it is made at the first start and kept.
 fn etag_key(config: &Config) -> Result<Secret, StartError> {
-    if let (DatabaseUrl::Postgres(_), Ok(Some(master))) = (&config.database.url, &config.secrets.master_key)
-        && let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(master.expose())
-    {
-        mac.update(ETAG_LABEL);
-        return Ok(Secret::new(mac.finalize().into_bytes().as_slice()));
-    }
-    kept_etag_key(&config.data_dir)
+    shared_key(config, ETAG_LABEL).map_or_else(|| kept_etag_key(&config.data_dir), Ok)
 }
 
 fn kept_etag_key(data_dir: &Path) -> Result<Secret, StartError> {

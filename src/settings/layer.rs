@@ -211,10 +211,6 @@ impl Reading<'_> {
             };
             let Some(key) = Key::of(section.name, n, setting.name) else { continue };
             match self.value(setting.kind, raw) {
-                Ok(Value::Bool(true)) if section.name == "access" && name == "password" => {
-                    let help = "set access.certificate, access.token, access.encrypted or access.networks".to_owned();
-                    table.problem(name, "this version can't check passwords, so it would open nothing", help);
-                }
                 Ok(value) => self.push(key, value, raw.line),
                 Err((message, help)) => table.problem(name, message, help),
             }

@@ -221,7 +221,11 @@ networks = ["192.0.2.0/24"]
 "#,
         settings: &[
             setting("certificate", Bool, "A verified client certificate that names this device."),
-            setting("password", Bool, "HTTP authentication with this device's own credentials."),
+            setting(
+                "password",
+                Bool,
+                "HTTP Basic or Digest with this device's own `credentials`, on listeners that ask for them (`passwords`).",
+            ),
             setting("token", Bool, "An unguessable part of the URL, which `resyncd device token` makes."),
             setting("encrypted", Bool, "Anyone may fetch files that are encrypted with this device's own key."),
             setting("networks", Networks, "Anyone in these networks may fetch: a staging LAN."),
@@ -235,7 +239,15 @@ networks = ["192.0.2.0/24"]
 user = "acme-000e08abcdef"
 password = { env = "HTTP_000e08abcdef" }
 "#,
-        settings: &[setting("user", Text, "The user name."), setting("password", Secret, "The password.")],
+        settings: &[
+            setting("user", Text, "The user name."),
+            setting("password", Secret, "The password."),
+            setting(
+                "previous",
+                Secret,
+                "The password before, which holds as well until the phone has used the new one. `resyncd device credentials --rotate` sets it.",
+            ),
+        ],
     },
     Section {
         name: "admin",

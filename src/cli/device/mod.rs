@@ -1,5 +1,6 @@
 //! `resyncd device`: devices as records in the database.
 
+mod credentials;
 mod edit;
 mod export;
 mod filter;
@@ -30,6 +31,7 @@ enum Command {
     Show(show::Args),
     List(list::Args),
     Rm(edit::Remove),
+    Credentials(credentials::Args),
     Import(import::Args),
     Export(export::Args),
     Invite(invite::Invite),
@@ -49,6 +51,7 @@ impl Args {
             Command::Show(args) => args.run(config),
             Command::List(args) => args.run(config),
             Command::Rm(args) => args.run(config),
+            Command::Credentials(args) => args.run(config),
             Command::Import(args) => args.run(config),
             Command::Export(args) => args.run(config),
             Command::Invite(args) => args.run(config),

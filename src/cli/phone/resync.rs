@@ -11,10 +11,10 @@ use time::OffsetDateTime;
 use crate::cli::{Ending, Failure, data_file, output};
 use crate::delivery::KeyDigest;
 use crate::events::Escaped;
-use crate::model::{MacAddr, Serial};
+use crate::model::{MacAddr, Secret, Serial};
 use crate::phone::cisco::{Emulation, Random, SeededRandom, SystemRandom};
 use crate::phone::network::{ClientCertificate, Network, Options, Roots, Stack, TlsOptions};
-use crate::phone::{Cause, Identity, Maker, Phone, Played, State};
+use crate::phone::{Cause, Credentials, Identity, Maker, Phone, Played, State};
 
 /// Play one phone: let it resync as the real one does, and see what it makes of its files.
 ///
@@ -52,6 +52,12 @@ pub struct Args {
     /// Resync by this profile rule instead of the phone's own (Cisco).
     #[arg(long, value_name = "RULE")]
     profile_rule: Option<String>,
+    /// The user that the phone shows its server, as if somebody had typed it in on the phone.
+    #[arg(long, value_name = "USER", requires = "password_file")]
+    user: Option<String>,
+    /// The file with the password that goes with it; - for standard input.
+    #[arg(long, value_name = "FILE", requires = "user")]
+    password_file: Option<PathBuf>,
     /// Keep what the phone remembers in this file, and go on from it. It holds the phone's parameters, passwords among them.
     #[arg(long, value_name = "FILE")]
     state: Option<PathBuf>,
@@ -92,10 +98,18 @@ impl Args {
         let phone = self.phone()?;
         let network = self.network()?;
         let mut state = self.read_state(&phone)?;
+        let credentials = self.credentials()?;
+        if let Some(credentials) = &credentials {
+            phone.tell_credentials(&mut state, credentials);
+        }
+        let rule = self.profile_rule.as_ref().map(|rule| match &credentials {
+            Some(_) => phone.rule_with_credentials(rule),
+            None => rule.clone(),
+        });
         let mut now = OffsetDateTime::now_utc().unix_timestamp();
         let mut all: Vec<Played> = Vec::new();
         for round in 0..self.times {
-            let cause = match (&self.profile_rule, round) {
+            let cause = match (&rule, round) {
                 (Some(rule), 0) => Cause::Command(Some(rule.clone())),
                 (None, 0) if state.last_attempt.is_none() => Cause::PowerUp,
                 _ => Cause::Due,
@@ -149,6 +163,16 @@ impl Args {
             _ => None,
         };
         Ok(Network::new(Arc::new(stack), certificate))
+    }
+
+    /// User and password that were given.
+    fn credentials(&self) -> Result<Option<Credentials>, Failure> {
+        let (Some(user), Some(file)) = (&self.user, &self.password_file) else { return Ok(None) };
+        let text = data_file::read(file)?;
+        let end = text.iter().rposition(|byte| !matches!(byte, b'\r' | b'\n')).map_or(0, |last| last + 1);
+        let password = std::str::from_utf8(text.get(..end).unwrap_or_default())
+            .map_err(|error| Failure::because(file.display(), error))?;
+        Ok(Some(Credentials { user: user.clone(), password: Secret::new(password) }))
     }
 
     fn read_state(&self, phone: &Phone) -> Result<State, Failure> {

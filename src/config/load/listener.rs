@@ -32,10 +32,14 @@ pub fn listeners(top: &Table<'_>, admin: Option<SocketAddr>) -> Vec<Listener> {
         };
         let address = table.parsed("address", |text| unused_address(text, admin, &listeners));
         let tls = table.table("tls", &reference::LISTENER_TLS);
+        let (passwords, basic) = (table.boolean("passwords"), table.boolean("basic_without_tls"));
+        check_basic(&table, passwords, basic, tls.is_written());
         let tls = if tls.is_written() { read_tls(tls).map(Some) } else { Some(None) };
         table.finish();
-        if let (Some(name), Some(address), Some(tls)) = (name, address, tls) {
-            listeners.push(Listener { name, address, tls });
+        let asks = passwords.zip(basic);
+        if let (Some(name), Some(address), Some(tls), Some((passwords, basic_without_tls))) = (name, address, tls, asks)
+        {
+            listeners.push(Listener { name, address, tls, passwords, basic_without_tls });
         }
     }
     if top.written("listener").is_none() || top.written_is_empty_list("listener") {
@@ -127,6 +131,20 @@ fn read_tls(table: Table<'_>) -> Option<Tls> {
         ciphers,
         legacy: legacy?,
     })
+}
+
+/// What allows passwords in clear has to mean something, so that nobody finds it later where it does.
+fn check_basic(table: &Table<'_>, passwords: Option<bool>, basic: Option<bool>, has_tls: bool) {
+    if basic != Some(true) {
+        return;
+    }
+    if passwords == Some(false) {
+        let wrong = Wrong::new("has no effect without passwords = true");
+        table.problem("basic_without_tls", wrong.help("write passwords = true, or remove it"));
+    } else if has_tls {
+        let wrong = Wrong::new("has no effect on a listener with TLS, which takes Basic anyway");
+        table.problem("basic_without_tls", wrong.help("remove it"));
+    }
 }
 
 /// A certificate without its key, or the other way round, would be paired with the development one.

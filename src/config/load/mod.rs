@@ -19,7 +19,7 @@ use tracing_subscriber::EnvFilter;
 
 use self::environment::Environment;
 use self::table::{Context, Table, Wrong};
-use super::{Cache, Config, Events, Limits, Log, LogFormat, Onboarding, Secrets, Uploads, reference};
+use super::{Cache, Config, Events, Limits, Log, LogFormat, Onboarding, Passwords, Secrets, Uploads, reference};
 use crate::document::{Document, Problem, Problems, Reader, nearest};
 
 impl Config {
@@ -92,6 +92,7 @@ fn read(top: Table<'_>, file: &Path) -> Option<Config> {
     let limits = read_limits(top.table("limits", &reference::LIMITS));
     let cache = read_cache(top.table("cache", &reference::CACHE));
     let onboarding = read_onboarding(top.table("onboarding", &reference::ONBOARDING));
+    let passwords = read_passwords(top.table("passwords", &reference::PASSWORDS));
     let events = read_events(top.table("events", &reference::EVENTS));
     let uploads = read_uploads(top.table("uploads", &reference::UPLOADS));
     let log = read_log(top.table("log", &reference::LOG));
@@ -113,6 +114,7 @@ fn read(top: Table<'_>, file: &Path) -> Option<Config> {
         limits: limits?,
         cache: cache?,
         onboarding: onboarding?,
+        passwords: passwords?,
         events: events?,
         uploads: uploads?,
         log: log?,
@@ -161,6 +163,19 @@ fn read_onboarding(table: Table<'_>) -> Option<Onboarding> {
     let waiting = table.integer("waiting");
     table.finish();
     Some(Onboarding { certificate_required: certificate?, staging_networks: networks?, waiting: waiting? })
+}
+
+fn read_passwords(table: Table<'_>) -> Option<Passwords> {
+    let realm = table.parsed("realm", |text| {
+        let fits = |byte: u8| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\';
+        if (1..=64).contains(&text.len()) && text.bytes().all(fits) {
+            return Ok(text.to_owned());
+        }
+        Err(Wrong::new("must be 1 to 64 letters, digits and signs of ASCII, without quotes and backslashes"))
+    });
+    let (nonce_lifetime, nonces) = (table.time("nonce_lifetime"), table.integer("nonces"));
+    table.finish();
+    Some(Passwords { realm: realm?, nonce_lifetime: nonce_lifetime?, nonces: nonces? })
 }
 
 fn read_events(table: Table<'_>) -> Option<Events> {

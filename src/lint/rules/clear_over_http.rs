@@ -1,3 +1,4 @@
+use crate::config::Listener;
 use crate::identity::Access;
 use crate::lint::rule::rule;
 use crate::lint::{About, DeviceView, Findings, Rule};
@@ -24,11 +25,13 @@ impl Rule for ClearOverHttp {
     }
 
     fn device(&self, view: &DeviceView<'_>, findings: &mut Findings) {
-        let Some(listener) = view.deployment.listeners(false).next() else { return };
-        // Over plain HTTP nothing but the network can open a clear file.
-        if Access::of(view.settings).networks.is_empty() {
-            return;
-        }
+        // Over plain HTTP nothing but the network and the password can open a clear file. Digest protects the password, and
+        // nothing of what it opens.
+        let access = Access::of(view.settings);
+        let by_network = !access.networks.is_empty();
+        let by_password = |listener: &&Listener| listener.passwords && access.credentials.is_some();
+        let mut plain = view.deployment.listeners(false);
+        let Some(listener) = plain.find(|listener| by_network || by_password(listener)) else { return };
         // A first profile that brings the key is never encrypted; the staging network that it needs is what opens it.
         if super::delivery_mismatch::is_encrypted(view) {
             return;
@@ -47,7 +50,8 @@ impl Rule for ClearOverHttp {
         let finding = if is_by_http {
             view.at_setting(message, "provisioning.url")
         } else {
-            view.at_setting(message, "access.networks").note()
+            let setting = if by_network { "access.networks" } else { "access.password" };
+            view.at_setting(message, setting).note()
         };
         findings.report(finding.rendered(&file.path, None));
     }

@@ -3,6 +3,7 @@
 mod certificate_expiry;
 mod certificate_unfit;
 mod clear_over_http;
+mod clear_password;
 mod comment_swallows;
 mod delivery_mismatch;
 mod duplicate_user;
@@ -21,6 +22,7 @@ mod provisioning_off;
 mod rendering;
 mod secret_for_anyone;
 mod shared_key;
+mod shared_password;
 mod token_dropped;
 mod too_many_keys;
 mod too_many_lines;
@@ -30,6 +32,7 @@ mod unused_layer;
 mod unused_template;
 mod value_type;
 mod weak_key;
+mod weak_password;
 
 pub use emulation::Emulation;
 
@@ -43,6 +46,7 @@ pub fn all() -> Vec<Box<dyn Rule>> {
         Box::<certificate_expiry::CertificateExpiry>::default(),
         Box::<certificate_unfit::CertificateUnfit>::default(),
         Box::<clear_over_http::ClearOverHttp>::default(),
+        Box::<clear_password::ClearPassword>::default(),
         Box::<comment_swallows::CommentSwallows>::default(),
         Box::<delivery_mismatch::DeliveryMismatch>::default(),
         Box::<duplicate_user::DuplicateUser>::default(),
@@ -62,6 +66,7 @@ pub fn all() -> Vec<Box<dyn Rule>> {
         Box::<rendering::Rendering>::default(),
         Box::<secret_for_anyone::SecretForAnyone>::default(),
         Box::<shared_key::SharedKey>::default(),
+        Box::<shared_password::SharedPassword>::default(),
         Box::<token_dropped::TokenDropped>::default(),
         Box::<too_many_keys::TooManyKeys>::default(),
         Box::<too_many_lines::TooManyLines>::default(),
@@ -71,6 +76,7 @@ pub fn all() -> Vec<Box<dyn Rule>> {
         Box::<unused_template::UnusedTemplate>::default(),
         Box::<value_type::ValueType>::default(),
         Box::<weak_key::WeakKey>::default(),
+        Box::<weak_password::WeakPassword>::default(),
     ]
 }
 

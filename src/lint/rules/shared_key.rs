@@ -21,7 +21,7 @@ rule! {
     /// Give each device a key of its own, in its own layer.
     ///
     /// Keys in an environment or in files count as the same where they have the same name, if they can't be read here.
-    pub struct SharedKey { seen: Mutex<BTreeMap<[u8; 32], Places>> } = "shared-key", Warning;
+    pub struct SharedKey { seen: Seen } = "shared-key", Warning;
 }
 
 /// How many places of one key are told: a whole fleet may have it.
@@ -39,7 +39,22 @@ impl Rule for SharedKey {
         if !super::delivery_mismatch::is_encrypted(view) {
             return;
         }
-        let Some(setting) = view.settings.named("delivery.key") else { return };
+        self.seen.add(view, "delivery.key");
+    }
+
+    fn finish(&self, _: &Deployment<'_>, findings: &mut Findings) {
+        self.seen.report("delivery.key", "delivery key", findings);
+    }
+}
+
+/// Secrets, and which devices have them from where.
+#[derive(Default)]
+pub(super) struct Seen(Mutex<BTreeMap<[u8; 32], Places>>);
+
+impl Seen {
+    /// Remembers a device's secret.
+    pub fn add(&self, view: &DeviceView<'_>, setting: &str) {
+        let Some(setting) = view.settings.named(setting) else { return };
         let Value::Secret(source) = &setting.value else { return };
         let digest = match (source.bytes(), source) {
             (Ok(key), _) => Sha256::digest(key.expose()),
@@ -48,12 +63,13 @@ impl Rule for SharedKey {
             (Err(_), _) => return,
         };
         let place = (setting.origin.source.clone(), setting.origin.line);
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         seen.entry(digest.into()).or_default().entry(place).or_default().push(view.device.mac);
     }
 
-    fn finish(&self, _: &Deployment<'_>, findings: &mut Findings) {
-        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Tells of those that several devices have.
+    pub fn report(&self, setting: &str, what: &str, findings: &mut Findings) {
+        let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for places in seen.values() {
             let mut all: Vec<MacAddr> = places.values().flatten().copied().collect();
             if all.len() < 2 {
@@ -63,8 +79,8 @@ impl Rule for SharedKey {
             for (source, line) in places.keys().take(PLACES) {
                 let devices = all.clone();
                 let origin = Origin { source: source.clone(), line: *line };
-                let finding = Finding::new(format!("{} devices have this delivery key", all.len()));
-                findings.report(finding.at(&origin).key("delivery.key").mark(Mark::Value).devices(devices));
+                let finding = Finding::new(format!("{} devices have this {what}", all.len()));
+                findings.report(finding.at(&origin).key(setting).mark(Mark::Value).devices(devices));
             }
         }
     }

@@ -31,7 +31,9 @@ impl Rule for TokenDropped {
         let asks = view.deployment.listeners(true).any(|listener| {
             listener.tls.as_ref().is_some_and(|tls| tls.client_certificate != ClientCertificatePolicy::None)
         });
-        if !access.token || access.certificate && asks && view.pack.reads_certificates() {
+        let by_certificate = access.certificate && asks && view.pack.reads_certificates();
+        let asks_passwords = view.deployment.config.listeners.iter().any(|listener| listener.passwords);
+        if !access.token || by_certificate || access.credentials.is_some() && asks_passwords {
             return;
         }
         if !view.settings.text("provisioning.url").is_some_and(|url| url.starts_with("https://")) {

@@ -60,6 +60,9 @@ struct Reads(HashSet<String>);
 /// What the program itself reads: how files are delivered and opened.
 const OWN: [&str; 2] = ["delivery", "access"];
 
+/// And of a section whose other settings phones are told.
+const OWN_SETTING: (&str, &str) = ("credentials", "previous");
+
 #[allow(clippy::unwrap_used, reason = "a constant pattern, compiled by every test of this rule")]
 static NAME: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"\b([a-z_]+)(?:\[[^\]]*\])?\??\.([a-z0-9_]+)|\battribute=.([a-z0-9_]+)").unwrap());
@@ -103,7 +106,9 @@ impl Reads {
             Key::Numbered { .. } | Key::Plain { .. } => {
                 let Some((section, setting)) = key.schema() else { return true };
                 let middle = if matches!(key, Key::Numbered { .. }) { ".{n}." } else { "." };
-                OWN.contains(&section.name) || self.0.contains(&format!("{}{middle}{}", section.name, setting.name))
+                OWN.contains(&section.name)
+                    || OWN_SETTING == (section.name, setting.name)
+                    || self.0.contains(&format!("{}{middle}{}", section.name, setting.name))
             }
         }
     }

@@ -1,5 +1,7 @@
 use crate::lint::rule::rule;
 use crate::lint::{About, DeviceView, Findings, Rule};
+use crate::model::Secret;
+use crate::resync::Device;
 
 rule! {
     /// A delivery key that can be guessed.
@@ -30,21 +32,26 @@ impl Rule for WeakKey {
             return;
         }
         let Some(Ok(key)) = view.settings.secret_bytes("delivery.key") else { return };
-        let bytes = key.expose();
-        let text: String = key.expose_text().unwrap_or_default().to_ascii_lowercase();
-        let bare = text.replace([':', '-', '.', ' '], "");
-        let serial = view.device.serial.as_ref().map(|serial| serial.as_str().to_ascii_lowercase());
-        let weakness = if bare == view.device.mac.to_string() {
-            "is the device's own MAC address".to_owned()
-        } else if !bare.is_empty() && Some(&bare) == serial.as_ref() {
-            "is the device's own serial number".to_owned()
-        } else if bytes.len() < SHORTEST {
-            format!("is shorter than {SHORTEST} bytes")
-        } else if bytes.windows(2).all(|pair| pair.first() == pair.last()) {
-            "is one byte, again and again".to_owned()
-        } else {
-            return;
-        };
+        let Some(weakness) = weakness(&key, view.device, SHORTEST) else { return };
         findings.report(view.at_setting(format!("the delivery key {weakness}"), "delivery.key"));
+    }
+}
+
+/// Why a device's secret can be guessed.
+pub(super) fn weakness(secret: &Secret, device: &Device, shortest: usize) -> Option<String> {
+    let bytes = secret.expose();
+    let text: String = secret.expose_text().unwrap_or_default().to_ascii_lowercase();
+    let bare = text.replace([':', '-', '.', ' '], "");
+    let serial = device.serial.as_ref().map(|serial| serial.as_str().to_ascii_lowercase());
+    if bare == device.mac.to_string() {
+        Some("is the device's own MAC address".to_owned())
+    } else if !bare.is_empty() && Some(&bare) == serial.as_ref() {
+        Some("is the device's own serial number".to_owned())
+    } else if bytes.len() < shortest {
+        Some(format!("is shorter than {shortest} bytes"))
+    } else if bytes.windows(2).all(|pair| pair.first() == pair.last()) {
+        Some("is one byte, again and again".to_owned())
+    } else {
+        None
     }
 }

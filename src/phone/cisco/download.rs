@@ -5,9 +5,9 @@ use bytes::Bytes;
 
 use crate::delivery::{decrypt_aes_256_cbc, decrypt_aes128gcm, gunzip, is_gzip};
 use crate::model::Secret;
+use crate::phone::challenge::Challenge;
 use crate::phone::{Credentials, Fetch, Method, Request, Response};
 
-use super::challenge::Challenge;
 use super::macros;
 use super::options::Options;
 use super::random::Random;

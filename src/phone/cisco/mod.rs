@@ -9,7 +9,6 @@
 //! the chapter on provisioning of the SPA phones' administration guide.
 
 pub mod alias;
-mod challenge;
 pub mod condition;
 mod download;
 mod emulation;

@@ -1,5 +1,6 @@
 //! Answering HTTP's 401 and 407 with user and password: Basic (RFC 7617) and Digest (RFC 2617, RFC 7616; MD5 and SHA-256,
-//! with and without `qop=auth`). The guide names both and says no more, so the stronger one that is offered is taken.
+//! with and without `qop=auth`). Cisco's guide names both and says no more, Aastra's parameters are called `http digest …`, Grandstream's
+//! guide says nothing: the strongest that is offered is taken.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

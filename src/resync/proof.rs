@@ -1,0 +1,103 @@
+//! Whether a request comes from the phone of the device that it asks about.
+
+use std::hint::black_box;
+use std::sync::Arc;
+
+use super::lookup::Known;
+use super::pipeline::{Asking, Stop, refused};
+use super::profiles::Device;
+use crate::events::{Flag, Refusal};
+use crate::identity::password::{Verdict, Which};
+use crate::identity::{Access, Asked, Evidence, Proof, decide};
+use crate::packs::Candidate;
+
+/// What of a file counts when it is decided whether it is opened.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Opening {
+    /// Its body is encrypted with the device's own key.
+    pub encrypted: bool,
+    /// It is made for the first contact.
+    pub is_bootstrap: bool,
+}
+
+impl Asking<'_> {
+    /// What user and password come to; none on a listener that doesn't ask.
+    pub(super) fn password(&mut self, access: Option<&Access>, device: Option<&Device>) -> Option<Verdict> {
+        let passwords = self.pipeline.passwords.as_ref()?;
+        let claim = self.inquiry?.claim.as_ref()?;
+        self.compared = true;
+        let credentials = access.and_then(|access| access.credentials.as_ref());
+        let model = device.and_then(|device| self.generation.packs.pack_and_model(device.model));
+        let verdict = passwords.verify(claim, credentials, model.is_some_and(|(_, model)| model.digest_repeats_nc));
+        if let (Verdict::Holds(Which::Current), Some(device), Some(own)) = (&verdict, device, credentials)
+            && own.previous_of_record
+        {
+            passwords.settle(device.mac, own);
+        }
+        Some(verdict)
+    }
+
+    /// Keeps a device for [`Self::pretend`].
+    pub(super) fn remember(&self, device: &Arc<Device>) {
+        if self.inquiry.is_some_and(|inquiry| inquiry.claim.is_some()) {
+            self.pipeline.stand_in.store(Some(device.clone()));
+        }
+    }
+
+    /// Does for a device that nobody knows what would be done for one that is known, so that the time doesn't tell.
+    pub(super) fn pretend(&mut self) {
+        if !self.inquiry.is_some_and(|inquiry| inquiry.claim.is_some() && inquiry.of_devices) {
+            return;
+        }
+        let stand_in = self.pipeline.stand_in.load_full().or_else(|| self.generation.profiles.any_device().cloned());
+        if let Some(device) = stand_in {
+            let settings = self.generation.settings(&device);
+            black_box((self.generation.fingerprint(&device), Access::of(&settings)));
+        }
+        self.password(None, None);
+    }
+
+    /// Finds out whether it is a device's own phone, where there is nothing for that to be asked for.
+    pub(super) fn prove(&mut self, candidate: &Candidate, device: &Device) {
+        if self.inquiry.is_some_and(|inquiry| inquiry.claim.is_some()) {
+            let access = Access::of(&self.generation.settings(device));
+            self.proven = self.check_access(candidate, &access, device, Opening::default()).is_ok();
+        }
+    }
+
+    pub(super) fn check_access(
+        &mut self,
+        candidate: &Candidate,
+        access: &Access,
+        device: &Device,
+        opening: Opening,
+    ) -> Result<Proof, Stop> {
+        // Whoever came with the code, over TLS, was made this device by it just now.
+        if candidate.captures.code.is_some() {
+            return Ok(Proof::Code);
+        }
+        let password = self.password(Some(access), Some(device));
+        let Opening { encrypted, is_bootstrap } = opening;
+        let asked = Asked { mac: device.mac, serial: device.serial.as_ref(), encrypted, is_bootstrap };
+        let evidence = Evidence {
+            peer: self.request.connection.peer.ip(),
+            certificate: self.certificate.as_ref(),
+            certificate_problem: self.certificate_problem,
+            token: self.token_evidence(),
+            password: password.as_ref(),
+        };
+        let proof = decide(access, &asked, &evidence);
+        let proof = proof.map_err(|denied| match &self.found.token {
+            Some(Known::Away) => refused(Refusal::DatabaseAway, denied.reason),
+            _ => Stop::Refused(denied.refusal, denied.reason),
+        })?;
+        self.proven = true;
+        let flag = match proof {
+            Proof::Password(Which::Current) => Some(Flag::Password),
+            Proof::Password(Which::Previous) => Some(Flag::PreviousPassword),
+            _ => None,
+        };
+        self.event.flags.extend(flag.filter(|flag| !self.event.flags.contains(flag)));
+        Ok(proof)
+    }
+}
