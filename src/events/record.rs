@@ -69,6 +69,8 @@ pub enum Kind {
     Upload,
     /// A request for a folder of static files.
     Static,
+    /// Many phones asked for in vain.
+    Scan,
     /// A connection that ended before any request: a failed handshake, a timeout, garbage.
     Connection,
 }
@@ -118,6 +120,8 @@ pub enum Refusal {
     TooSlow,
     /// The TLS handshake failed.
     Handshake,
+    /// Many phones asked for in vain.
+    Scan,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -133,6 +137,8 @@ pub enum Flag {
     /// The client certificate is not made for client authentication, and the listener allows that.
     CertificatePurpose,
     DatabaseAway,
+    /// The refusal was delayed, or became a 503.
+    Braked,
     /// An upload is encrypted, and the device's key does not open it.
     Sealed,
 }

@@ -69,6 +69,7 @@ words! { Kind, "kind of event",
     Resync "resync" "A phone asked for a file of its pack."
     Upload "upload" "A phone sent a file."
     Static "static" "A file of a folder was asked for: firmware, a ring tone, a dictionary."
+    Scan "scan" "Many phones were asked for in vain: told once, and again when ten times as much was asked for."
     Connection "connection" "A connection ended before any request came."
 }
 
@@ -89,6 +90,7 @@ words! { Refusal, "refusal",
     WrongKey "wrong-key" "What the phone sent doesn't open with the device's key, and nothing else proves who sent it."
     TooSlow "too-slow" "What the phone sends did not come to an end in time."
     Handshake "handshake" "The TLS handshake failed."
+    Scan "scan" "Many phones of one maker were asked for, each in vain."
 }
 
 words! { Flag, "flag",
@@ -98,7 +100,34 @@ words! { Flag, "flag",
     CertificateDates "certificate-dates" "The client certificate is expired or not yet valid; the listener allows that."
     DatabaseAway "database-away" "The database did not answer; the device's record was known here, or it has none."
     CertificatePurpose "certificate-purpose" "The client certificate is not made for clients; the listener allows that."
+    Braked "braked" "The refusal was delayed, or became a 503, because the network or the phone had many before."
     Sealed "sealed" "What the phone sent is encrypted, and does not open with the device's key; it is kept as it came."
+}
+
+impl Refusal {
+    /// Whether it is for want of a proof: what brakes count. Whatever can be answered for a phone that is known has to count
+    /// as what is answered for one that is not.
+    pub fn is_failure(self) -> bool {
+        match self {
+            Self::UnknownDevice
+            | Self::NotForModel
+            | Self::NoProof
+            | Self::WrongCertificate
+            | Self::BrokenRecord
+            | Self::Invitation
+            | Self::WrongKey => true,
+            Self::UnknownPath
+            | Self::Method
+            | Self::DatabaseAway
+            | Self::NoFile
+            | Self::BadRequest
+            | Self::Overload
+            | Self::TooLarge
+            | Self::TooSlow
+            | Self::Handshake
+            | Self::Scan => false,
+        }
+    }
 }
 
 impl Outcome {
