@@ -44,12 +44,9 @@ impl Phones {
         body: Incoming,
     ) -> Response<Body> {
         match self.pipeline.admit(asked, inquiry, found) {
-            Admission::Refused(answer, event) => {
-                self.recorder.record(*event);
-                respond(answer)
-            }
+            Admission::Refused(answer, event) => self.finish(connection, &parts.headers, answer, *event).await,
             Admission::Upload(admitted) => self.keep(*admitted, connection, asked, parts, body).await,
-            Admission::Form => self.answer_form(asked, inquiry, found, parts, body).await,
+            Admission::Form => self.answer_form((connection, asked), inquiry, found, parts, body).await,
         }
     }
 
@@ -83,6 +80,15 @@ impl Phones {
         let end = self.receive(about, parts, body, &mut received).await;
         let status = tell(&end, proven, &mut event);
         event.bytes = received;
+        if matches!(event.outcome, Outcome::Refused(Refusal::WrongKey)) {
+            (event.status, event.duration) = (status, asked.started.elapsed());
+            let mut response = self.finish(connection, &parts.headers, Answer::refused(), event).await;
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            return response;
+        }
+        if matches!(end, End::Kept(_)) && proven {
+            self.brakes.proved(connection.peer.ip(), Instant::now());
+        }
         self.end(event, status, matches!(end, End::Kept(_)), asked.started)
     }
 
@@ -119,7 +125,7 @@ impl Phones {
 
     async fn answer_form(
         &self,
-        asked: &Request<'_>,
+        (connection, asked): (&Connection, &Request<'_>),
         inquiry: &Inquiry,
         found: &Found,
         parts: &Parts,
@@ -156,9 +162,10 @@ impl Phones {
         if is_large {
             return refused(Refusal::TooLarge, format!("a form of more than {FORM_LIMIT} bytes"), 413);
         }
+        let Some(turn) = self.work.begin() else { return respond(Answer::try_later()) };
         let (answer, event) = self.pipeline.answer_with(asked, inquiry, found, Some(&Form::parse(&form)));
-        self.recorder.record(event);
-        respond(answer)
+        drop(turn);
+        self.finish(connection, &parts.headers, answer, event).await
     }
 
     /// Records the event, and answers without a body. A connection whose request was not read to its end can't go on.

@@ -18,11 +18,12 @@ use tokio::sync::watch as tokio_watch;
 use tokio::task::JoinSet;
 
 use crate::api::{self, Api};
+use crate::brakes::Brakes;
 use crate::config::{Config, DatabaseUrl, Limits};
 use crate::document::{Problem, Problems};
 use crate::events::{Flushed, Metrics, Recorder, RecorderError};
 use crate::fleet::{Fleet, FleetError};
-use crate::http::{Admin, Folders, Phones};
+use crate::http::{Admin, Folders, Load, Phones, Work};
 use crate::model::Secret;
 use crate::onboarding::Onboarding;
 use crate::records::{Follower, Records};
@@ -46,6 +47,7 @@ pub struct Server {
     follower: Follower,
     onboarding: Onboarding,
     uploads: Uploads,
+    brakes: Brakes,
     stop: tokio_watch::Sender<bool>,
     listeners: JoinSet<()>,
     /// Dropped with the server: then nothing is watched any more.
@@ -140,8 +142,11 @@ impl Server {
 
         let folders = Folders::new(&config.folders);
         let (inviting, keeping) = (onboarding.clone(), uploads.clone());
-        let phones = Phones::new(pipeline, records.clone(), inviting, recorder.clone(), keeping, folders);
-        let bounds = Bounds::new(&config.limits);
+        let bounds = Bounds::new(&config.limits).counting(metrics.counters().clone());
+        let brakes = Brakes::new(&config.brakes, metrics.counters().clone());
+        let work = Work::new(config.limits.requests, metrics.counters().requests_shed.clone());
+        let braking = (brakes.clone(), work.clone());
+        let phones = Phones::new(pipeline, records.clone(), inviting, recorder.clone(), keeping, folders, braking);
         let (stop, stopping) = tokio_watch::channel(false);
         let mut listeners = JoinSet::new();
         listeners.spawn(uploads.clone().keep_pruned(stopping.clone()));
@@ -182,7 +187,13 @@ impl Server {
                 body_bytes: config.admin.body_bytes,
                 profile_bytes: config.limits.profile_bytes,
             });
-            let admin = Admin::new(metrics, bounds, &config.admin.metrics_networks, records.clone(), api);
+            let admin = Admin::new(
+                metrics,
+                Load { bounds, brakes: brakes.clone(), work },
+                &config.admin.metrics_networks,
+                records.clone(),
+                api,
+            );
             let answer = move |connection, request| {
                 let admin = admin.clone();
                 async move { admin.answer(connection, request).await }
@@ -241,6 +252,7 @@ impl Server {
             follower,
             onboarding: inviting,
             uploads,
+            brakes,
             stop,
             listeners,
             _watching: watching,
@@ -289,6 +301,7 @@ impl Server {
     pub async fn stop(mut self) -> Flushed {
         // An error means that no listener is left to be told.
         let _ = self.stop.send(true);
+        self.brakes.release();
         while self.listeners.join_next().await.is_some() {}
         self.recorder.close().await
     }
