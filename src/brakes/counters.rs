@@ -21,7 +21,7 @@ pub struct Counters {
     pub connections_shed: Counter,
     /// Handshakes that found no place in time.
     pub handshakes_shed: Counter,
-    /// Profiles that were not rendered within `limits.render_time`, or not tried again.
+    /// Renders that took longer than `limits.render_time`.
     pub renders_stopped: Counter,
 }
 
@@ -36,7 +36,7 @@ impl Counters {
             ("requests_shed", "Requests answered with 503 because too many were being answered", &self.requests_shed),
             ("connections_shed", "Connections closed because their network had too many", &self.connections_shed),
             ("handshakes_shed", "Connections closed because too many made their handshake", &self.handshakes_shed),
-            ("renders_stopped", "Profiles whose rendering took too long", &self.renders_stopped),
+            ("renders_stopped", "Renders that took too long and were stopped", &self.renders_stopped),
         ];
         for (name, help, counter) in counters {
             registry.register(name, help, counter.clone());

@@ -1,3 +1,5 @@
+use futures_util::FutureExt;
+
 use super::*;
 
 fn brakes(change: impl FnOnce(&mut config::Brakes)) -> Brakes {
@@ -79,7 +81,6 @@ fn no_more_wait_than_may() {
 fn nobody_waits_beyond_the_end() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let (brakes, now) = (brakes(|config| config.longest_delay = Duration::from_secs(3_600)), Instant::now());
-    brakes.0.networks.add(ip("192.0.2.7"), now);
     let mut delay = None;
     for _ in 0..9 {
         if let Brake::Delay(found) = brakes.failed(ip("192.0.2.7"), None, now).brake {
@@ -87,10 +88,7 @@ fn nobody_waits_beyond_the_end() {
         }
     }
     brakes.release();
-    // It would be half a minute, and the next ones longer.
-    let begin = Instant::now();
-    runtime.block_on(delay.unwrap().pass());
-    assert!(begin.elapsed() < FIRST_DELAY * 8, "it waited");
+    assert_eq!(runtime.block_on(async { delay.unwrap().pass().now_or_never() }), Some(()));
 }
 
 #[test]

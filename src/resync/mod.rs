@@ -8,6 +8,7 @@ mod pipeline;
 mod profiles;
 mod provenance;
 mod request;
+mod stopped;
 mod target;
 mod upload;
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use hmac::{Hmac, KeyInit, Mac};
+use prometheus_client::metrics::counter::Counter;
 use sha2::Sha256;
 
 use super::cache::{Profiles as Cache, Ready, Slot};
@@ -12,12 +13,13 @@ use super::generation::{Generation, delivery_of};
 use super::lookup::{DeviceKey, Found, Invited, Lookup};
 use super::profiles::Device;
 use super::request::{Answer, ClientCertificate, Request};
+use super::stopped::{Stopped, Which};
 use super::target::path_of;
 use crate::events::{Event, Flag, Kind, Outcome, Refusal, cut};
 use crate::identity::{Access, Asked, Evidence, Proof, decide};
 use crate::model::Secret;
 use crate::packs::{Audience, Candidate, FileEntry, Identified, Packs, Source};
-use crate::render::{Form, RenderError, Shown};
+use crate::render::{Form, Limit, RenderError, Shown};
 use crate::settings::Effective;
 
 /// The pipeline: the generation in force, and the profiles kept ready.
@@ -27,16 +29,23 @@ pub struct Pipeline {
     cache: Cache,
     /// Keys the ETags: an unkeyed digest of a profile would let anyone who may fetch it encrypted try passwords on it.
     etag_key: Secret,
-    /// The largest profile, in bytes.
-    profile_limit: usize,
+    profile_limit: Limit,
+    stopped: Stopped,
 }
 
 /// The largest static file that is sent from memory, in bytes; firmware lies in folders, which are streamed.
 const STATIC_LIMIT: u64 = 16 << 20;
 
 impl Pipeline {
-    pub fn new(generation: Generation, cache_bytes: u64, etag_key: Secret, profile_limit: usize) -> Self {
-        Self { generation: ArcSwap::from_pointee(generation), cache: Cache::new(cache_bytes), etag_key, profile_limit }
+    pub fn new(generation: Generation, cache_bytes: u64, etag_key: Secret, profile_limit: impl Into<Limit>) -> Self {
+        let (generation, cache) = (ArcSwap::from_pointee(generation), Cache::new(cache_bytes));
+        Self { generation, cache, etag_key, profile_limit: profile_limit.into(), stopped: Stopped::default() }
+    }
+
+    /// The same, counting the renders that are stopped because they take too long.
+    #[must_use]
+    pub fn counting(self, stopped: Counter) -> Self {
+        Self { stopped: Stopped::counting(stopped), ..self }
     }
 
     /// The generation in force.
@@ -512,7 +521,10 @@ impl<'a> Asking<'a> {
     fn rendered(&self, meant: &Meant<'_>, device: &Device, settings: &Effective, blank: Ready) -> Result<Ready, Stop> {
         let limit = self.pipeline.profile_limit;
         let generation = self.generation;
-        let rendered = generation.render_with_form(device, meant.file, settings, Shown::Real, limit, self.form)?;
+        let which = Which::of(generation, meant.candidate, blank.fingerprint, Some(device.mac));
+        let rendered = self.pipeline.stopped.guard(which, || {
+            generation.render_with_form(device, meant.file, settings, Shown::Real, limit, self.form)
+        })?;
         if !meant.file.delivery {
             return Ok(self.plain(meant.file, rendered.body, blank));
         }
@@ -548,7 +560,10 @@ impl<'a> Asking<'a> {
         }
         let limit = self.pipeline.profile_limit;
         let pack = meant.candidate.pack;
-        let rendered = self.generation.render_for_anyone_with_form(pack, meant.file, model, limit, self.form)?;
+        let which = Which::of(self.generation, meant.candidate, fingerprint, None);
+        let rendered = self.pipeline.stopped.guard(which, || {
+            self.generation.render_for_anyone_with_form(pack, meant.file, model, limit, self.form)
+        })?;
         let blank = Ready::blank(fingerprint, Access::default(), false);
         let ready = Arc::new(self.plain(meant.file, rendered.body, blank));
         if is_kept {

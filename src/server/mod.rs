@@ -123,8 +123,8 @@ impl Server {
         let metrics = Arc::new(Metrics::new());
         let uploads = Uploads::start(store.clone(), &config.uploads, &config.data_dir).await?;
         let recorder = Recorder::start(store, &config.events, &config.data_dir, metrics.clone())?;
-        let pipeline = Pipeline::new(generation, config.cache.bytes, etag_key, config.limits.profile_bytes);
-        let pipeline = Arc::new(pipeline);
+        let pipeline = Pipeline::new(generation, config.cache.bytes, etag_key, &config.limits);
+        let pipeline = Arc::new(pipeline.counting(metrics.counters().renders_stopped.clone()));
         let reloader = Reloader::new(
             config.clone(),
             pipeline.clone(),
@@ -185,7 +185,7 @@ impl Server {
                     Box::pin(async move { reloader.reload().await })
                 }),
                 body_bytes: config.admin.body_bytes,
-                profile_bytes: config.limits.profile_bytes,
+                rendering: (&config.limits).into(),
             });
             let admin = Admin::new(
                 metrics,
