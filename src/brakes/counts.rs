@@ -74,9 +74,7 @@ impl<K: Eq + Hash + Clone> Counts<K> {
     /// How long until the count is halved; nothing for what is not counted.
     pub fn rest(&self, key: &K, now: Instant) -> Duration {
         let count = self.counts.get(key).map(|count| count.at(now, self.window));
-        count.map_or(Duration::ZERO, |count| {
-            self.window.saturating_sub(now.saturating_duration_since(count.since))
-        })
+        count.map_or(Duration::ZERO, |count| self.window.saturating_sub(now.saturating_duration_since(count.since)))
     }
 
     /// Keys that are remembered now.

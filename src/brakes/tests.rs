@@ -71,7 +71,10 @@ fn a_network_is_a_64_of_ipv6() {
 fn no_more_wait_than_may() {
     let (brakes, now) = (brakes(|config| config.waiting = 2), Instant::now());
     let judged: Vec<_> = (0..6).map(|_| brakes.failed(ip("192.0.2.7"), None, now)).collect();
-    assert_eq!(judged.iter().map(milliseconds).collect::<Vec<_>>(), [Some(0), Some(0), Some(0), Some(250), Some(500), None]);
+    assert_eq!(
+        judged.iter().map(milliseconds).collect::<Vec<_>>(),
+        [Some(0), Some(0), Some(0), Some(250), Some(500), None]
+    );
     assert_eq!(brakes.waiting(), 2);
     drop(judged);
     assert_eq!(brakes.waiting(), 0);

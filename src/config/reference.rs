@@ -408,7 +408,12 @@ pub static BRAKES: Table = Table {
             Value("100"),
             "Refusals of a network after which further ones are a 503 with `Retry-After`, and it is named in the log.",
         ),
-        key("window", Time(MINUTE, DAY), Value("10m"), "After this, half of a network's or phone's failures are forgotten."),
+        key(
+            "window",
+            Time(MINUTE, DAY),
+            Value("10m"),
+            "After this, half of a network's or phone's failures are forgotten.",
+        ),
         key("longest_delay", Time(Duration::from_millis(250), MINUTE), Value("8s"), "How late a refusal is at most."),
         key(
             "waiting",

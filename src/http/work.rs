@@ -44,7 +44,10 @@ impl Work {
         let last = self.noticed.load(Ordering::Relaxed);
         let is_due = last == 0 || now >= last + NOTICE;
         if is_due && self.noticed.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
-            tracing::warn!(requests = self.most, "too many requests at a time, phones are told to come back (limits.requests)");
+            tracing::warn!(
+                requests = self.most,
+                "too many requests at a time, phones are told to come back (limits.requests)"
+            );
         }
     }
 

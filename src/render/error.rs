@@ -57,7 +57,9 @@ impl RenderError {
             Self::Secret { origin, .. } => return (Some(origin.source.clone()), Some(origin.line)),
             Self::Expression { place, .. } | Self::Template { place, .. } => place,
             Self::Value { made_by, .. } => made_by,
-            Self::Malformed { template, .. } | Self::TooLarge { template, .. } | Self::TooSlow { template, .. } => template,
+            Self::Malformed { template, .. } | Self::TooLarge { template, .. } | Self::TooSlow { template, .. } => {
+                template
+            }
             Self::Suspect | Self::Delivery(_) | Self::Missing(_) => return (None, None),
         };
         // Line and column stand last: a path may hold a colon of its own.

@@ -417,7 +417,7 @@ mod tests {
     #[test]
     fn columns_are_those_of_the_file() {
         let guarded = guarded("{% for x in y %}ä{% for z in x %}{{ nothing.at.all }}{% endfor %}{% endfor %}");
-        let column = guarded.text.chars().position(|c| c == 'n' ).unwrap();
+        let column = guarded.text.chars().position(|c| c == 'n').unwrap();
         assert!(column > 0);
         let at = guarded.text[..guarded.text.find("nothing").unwrap()].chars().count() + 1;
         assert_eq!(guarded.column(1, at), 37);
@@ -429,7 +429,9 @@ mod tests {
         let line = |template| unstoppable(template).map(|(line, _)| line);
         assert_eq!(line("a\n{% set b = [[x for x in y] for z in y] %}"), Some(2));
         assert_eq!(line("{{ [x | default(value=[y for y in z]) for x in z] }}"), Some(1));
-        for fine in ["{% set b = [x for x in y if x] %}", "{{ ['[[a for b in c]]'] }}", "{% for x in [[1], [2]] %}", "[[ for "] {
+        for fine in
+            ["{% set b = [x for x in y if x] %}", "{{ ['[[a for b in c]]'] }}", "{% for x in [[1], [2]] %}", "[[ for "]
+        {
             assert_eq!(line(fine), None, "{fine}");
         }
     }

@@ -84,12 +84,10 @@ impl Scope {
             text.push(SEPARATOR);
         }
         let scope = Self { template, entries, starts };
-        if let Some((entry, message)) =
-            scope.entries.iter().find_map(|entry| {
-                let refused = filters::forbidden(&entry.expression).or_else(|| guard::unstoppable(&entry.expression));
-                Some((entry, refused?.1))
-            })
-        {
+        if let Some((entry, message)) = scope.entries.iter().find_map(|entry| {
+            let refused = filters::forbidden(&entry.expression).or_else(|| guard::unstoppable(&entry.expression));
+            Some((entry, refused?.1))
+        }) {
             return Err(failed(mapping, entry, message));
         }
         if let Err(error) = tera.add_raw_template(&scope.template, &text) {

@@ -215,7 +215,16 @@ impl Generation {
         let (pack, model) = self.packs.pack_and_model(device.model).ok_or(RenderError::Missing("a model"))?;
         let engine = self.engines.get(device.model.pack).ok_or(RenderError::Missing("a pack"))?;
         let facts = self.facts(device);
-        engine.render(&Job { pack, file, model: Some(model), device: Some(&facts), settings, shown, limit: limit.into(), form })
+        engine.render(&Job {
+            pack,
+            file,
+            model: Some(model),
+            device: Some(&facts),
+            settings,
+            shown,
+            limit: limit.into(),
+            form,
+        })
     }
 
     /// Renders a file for anyone.
@@ -242,7 +251,16 @@ impl Generation {
         let engine = self.engines.get(pack_index).ok_or(RenderError::Missing("a pack"))?;
         let settings = self.settings_for_anyone(pack_index, model);
         let model = model.and_then(|model| pack.models.get(model));
-        let job = Job { pack, file, model, device: None, settings: &settings, shown: Shown::Absent, limit: limit.into(), form };
+        let job = Job {
+            pack,
+            file,
+            model,
+            device: None,
+            settings: &settings,
+            shown: Shown::Absent,
+            limit: limit.into(),
+            form,
+        };
         engine.render(&job)
     }
 

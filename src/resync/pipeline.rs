@@ -561,9 +561,10 @@ impl<'a> Asking<'a> {
         let limit = self.pipeline.profile_limit;
         let pack = meant.candidate.pack;
         let which = Which::of(self.generation, meant.candidate, fingerprint, None);
-        let rendered = self.pipeline.stopped.guard(which, || {
-            self.generation.render_for_anyone_with_form(pack, meant.file, model, limit, self.form)
-        })?;
+        let rendered = self
+            .pipeline
+            .stopped
+            .guard(which, || self.generation.render_for_anyone_with_form(pack, meant.file, model, limit, self.form))?;
         let blank = Ready::blank(fingerprint, Access::default(), false);
         let ready = Arc::new(self.plain(meant.file, rendered.body, blank));
         if is_kept {

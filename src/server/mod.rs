@@ -2,6 +2,7 @@
 //! shutdown is a call, so that a test runs the same server as `resyncd serve`.
 
 mod first_start;
+mod privileges;
 mod reload;
 mod watch;
 
@@ -34,7 +35,10 @@ use crate::uploads::{UploadError, Uploads};
 use crate::vault::{self, UnlockError};
 use crate::webhooks::{self, WebhookError};
 
+use privileges::Becoming;
+
 pub use first_start::{FirstStart, first_start};
+pub use privileges::{PrivilegeError, check as check_privileges};
 pub use reload::Reloader;
 pub use watch::Watching;
 
@@ -71,6 +75,8 @@ pub enum StartError {
     Webhook(#[from] WebhookError),
     #[error(transparent)]
     Uploads(#[from] UploadError),
+    #[error(transparent)]
+    Privileges(#[from] PrivilegeError),
     #[error("{listener}: {error}")]
     Bind { listener: String, error: BindError },
     #[error("{path} can't be made or read: {why}")]
@@ -111,7 +117,27 @@ impl Server {
         for warning in acceptors.iter().flatten().flat_map(|acceptor| acceptor.warnings()) {
             tracing::warn!("{warning}");
         }
+        let becoming = Becoming::of(&config.process)?;
+        let mut addresses = Vec::new();
+        let mut bound = Vec::new();
+        for (listener, acceptor) in config.listeners.iter().zip(acceptors.iter().cloned()) {
+            let socket = bind(listener.address)
+                .map_err(|error| StartError::Bind { listener: format!("listener \"{}\"", listener.name), error })?;
+            let name: Arc<str> = listener.name.as_str().into();
+            addresses.push((name.clone(), socket.local_addr().unwrap_or(listener.address)));
+            bound.push(Listening { name, socket, acceptor });
+        }
+        let admin_socket = config.admin.address.map(bind).transpose();
+        let admin_socket = admin_socket.map_err(|error| StartError::Bind { listener: "admin".to_owned(), error })?;
+        let admin = admin_socket.as_ref().and_then(|socket| socket.local_addr().ok());
+        let is_new = !config.data_dir.exists();
         make_folder(&config.data_dir)?;
+        if let Some(becoming) = &becoming {
+            if is_new {
+                becoming.own(&config.data_dir)?;
+            }
+            becoming.become_it()?;
+        }
         let etag_key = etag_key(&config)?;
         let store = Store::open(&config.database).await?;
         let vault::Unlocked { vault, made } = vault::unlock(&config, &store).await?;
@@ -150,18 +176,6 @@ impl Server {
         let (stop, stopping) = tokio_watch::channel(false);
         let mut listeners = JoinSet::new();
         listeners.spawn(uploads.clone().keep_pruned(stopping.clone()));
-        let mut addresses = Vec::new();
-        let mut bound = Vec::new();
-        for (listener, acceptor) in config.listeners.iter().zip(acceptors) {
-            let socket = bind(listener.address)
-                .map_err(|error| StartError::Bind { listener: format!("listener \"{}\"", listener.name), error })?;
-            let name: Arc<str> = listener.name.as_str().into();
-            addresses.push((name.clone(), socket.local_addr().unwrap_or(listener.address)));
-            bound.push(Listening { name, socket, acceptor });
-        }
-        let admin_socket = config.admin.address.map(bind).transpose();
-        let admin_socket = admin_socket.map_err(|error| StartError::Bind { listener: "admin".to_owned(), error })?;
-        let admin = admin_socket.as_ref().and_then(|socket| socket.local_addr().ok());
         for listening in bound {
             let (answering, failing) = (phones.clone(), phones.clone());
             let answer = move |connection, request| {

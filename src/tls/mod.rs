@@ -16,7 +16,7 @@ mod stall;
 mod verify;
 
 pub use accept::{BindError, ConnectionError, ConnectionFailure, Listening, bind, serve};
-pub use bounds::Bounds;
 pub use acceptor::Acceptor;
+pub use bounds::Bounds;
 pub use client::{ClientTls, ClientTlsError};
 pub use handshake::HandshakeError;

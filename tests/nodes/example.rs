@@ -33,6 +33,7 @@ fn node() -> Deployment {
     copy(&root().join("examples/two-nodes"), &deployment.path(""));
     let config = std::fs::read_to_string(deployment.path("resyncd.toml")).unwrap();
     let config = config.replace("0.0.0.0:8443", "127.0.0.1:0").replace("0.0.0.0:8090", "127.0.0.1:0");
+    let config = config + "\n[process]\nkeep_root = true\n";
     deployment.write("resyncd.toml", config.replace("../../templates", root().join("templates").to_str().unwrap()));
     deployment
 }

@@ -18,12 +18,17 @@ pub fn read(table: Table<'_>) -> Option<Process> {
         table.problem("keep_root", wrong.help("remove one of the two"));
     }
     table.finish();
-    Some(Process { user: user.map_or(Some(None), |user| user.map(Some))?, group: group.flatten(), keep_root: keep_root? })
+    Some(Process {
+        user: user.map_or(Some(None), |user| user.map(Some))?,
+        group: group.flatten(),
+        keep_root: keep_root?,
+    })
 }
 
 fn name(text: &str) -> Result<String, Wrong> {
     let is_name = (1..=NAME_LENGTH).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.$@".contains(&byte));
-    let wrong = || Wrong::new(format!("\"{text}\" is no name of a user or group")).help("write its name, not its number");
+    let wrong =
+        || Wrong::new(format!("\"{text}\" is no name of a user or group")).help("write its name, not its number");
     if is_name && !text.bytes().all(|byte| byte.is_ascii_digit()) { Ok(text.to_owned()) } else { Err(wrong()) }
 }
