@@ -11,6 +11,7 @@ mod access;
 mod api;
 mod attacks;
 mod backup;
+mod brakes;
 mod cert;
 mod check_formats;
 mod ci_example;

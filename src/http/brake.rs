@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderValue};
 use time::OffsetDateTime;
 
 use super::phones::{Phones, respond};
-use crate::brakes::{Brake, Brakes, Scan};
+use crate::brakes::{Brake, Scan};
 use crate::events::{Event, Flag, Kind, Outcome, Refusal};
 use crate::resync::{Answer, ClientCertificate, Connection};
 
@@ -62,11 +62,6 @@ impl Phones {
             }
         }
         response
-    }
-
-    /// What brakes whoever asks in vain.
-    pub fn brakes(&self) -> &Brakes {
-        &self.brakes
     }
 }
 

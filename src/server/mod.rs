@@ -306,6 +306,11 @@ impl Server {
         &self.recorder
     }
 
+    /// What brakes those who ask in vain.
+    pub fn brakes(&self) -> &Brakes {
+        &self.brakes
+    }
+
     /// What phones have sent.
     pub fn uploads(&self) -> &Uploads {
         &self.uploads

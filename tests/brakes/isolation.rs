@@ -1,0 +1,1 @@
+//! What a template can reach, and what the server's process can.
