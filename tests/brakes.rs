@@ -1,6 +1,8 @@
 //! Those who ask in vain are braked and those with a proof are not; scans are told; what is too much is turned away; a
 //! template that does not end costs nobody else anything.
 
+#[path = "brakes/attack.rs"]
+mod attack;
 #[path = "brakes/ban.rs"]
 mod ban;
 #[path = "brakes/isolation.rs"]

@@ -206,7 +206,8 @@ fn the_files_beside_the_configuration_are_sound() {
     }
     if let Some(mut systemd) = program("systemd-analyze") {
         // What is not on this machine (the user, the program) is no mistake of the unit.
-        let output = run(systemd.args(["verify", "--man=no"]).arg(folder.join("resyncd.service")));
+        let unit = root().join("examples/systemd/resyncd.service");
+        let output = run(systemd.args(["verify", "--man=no"]).arg(unit));
         let said = String::from_utf8_lossy(&output.stderr);
         let ours = said.lines().filter(|line| line.contains("resyncd.service") && !line.contains("not executable"));
         assert_eq!(ours.count(), 0, "{said}");
