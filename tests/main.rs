@@ -43,6 +43,7 @@ mod state;
 mod store;
 mod support;
 mod swarm;
+mod threats;
 mod tls;
 mod token;
 mod uploads;
