@@ -65,7 +65,8 @@ fn a_proof_that_holds_is_served_whatever_its_network_did() {
         (2, 2)
     );
     let braked: Vec<_> = server.events().iter().map(|event| event["flags"].to_string().contains("braked")).collect();
-    assert_eq!(braked.iter().filter(|braked| **braked).count(), 4);
+    // The last is one of too many to have an event each.
+    assert_eq!(braked.iter().filter(|braked| **braked).count(), 3);
 }
 
 #[test]

@@ -34,7 +34,7 @@ impl Counters {
             ("scan_requests", "Requests of scans that were told already", &self.scan_requests),
             ("bans", "Lines in the log that name somebody to be kept out", &self.bans),
             ("requests_shed", "Requests answered with 503 because too many were being answered", &self.requests_shed),
-            ("connections_shed", "Connections closed because their network had too many", &self.connections_shed),
+            ("connections_shed", "Connections closed because too many of their network waited", &self.connections_shed),
             ("handshakes_shed", "Connections closed because too many made their handshake", &self.handshakes_shed),
             ("renders_stopped", "Renders that took too long and were stopped", &self.renders_stopped),
         ];

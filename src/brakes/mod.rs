@@ -96,6 +96,8 @@ pub struct Judged {
     pub scans: Vec<Scan>,
     /// Part of a scan that was told before.
     pub is_scan: bool,
+    /// One of so many of its network that each need not be told.
+    pub is_flood: bool,
 }
 
 /// Who is named in the log to be kept out, and why. The line is an interface: see examples/fail2ban.
@@ -145,10 +147,13 @@ impl Brakes {
         let by_phone = mac.map_or(0, |mac| shared.phones.add(mac, now));
         let brake = self.brake(by_network, by_phone, peer, now);
         let refuse_at = shared.config.refuse_after.saturating_add(1);
-        if by_network > 0 && by_network.is_multiple_of(refuse_at) {
+        // At 101, 202, 404, …: a flood makes no flood of lines.
+        let is_told = by_network.is_multiple_of(refuse_at) && (by_network / refuse_at).is_power_of_two();
+        if is_told {
             self.ban(peer, Why::Failures(by_network), now);
         }
-        let mut judged = Judged { brake, scans: Vec::new(), is_scan: false };
+        let is_flood = by_network > shared.config.refuse_after && !is_told;
+        let mut judged = Judged { brake, scans: Vec::new(), is_scan: false, is_flood };
         let Some(mac) = mac else { return judged };
         for noted in shared.scans.note(peer, mac, now) {
             match noted {

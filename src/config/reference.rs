@@ -344,7 +344,7 @@ pub static LIMITS: Table = Table {
             "connections_per_network",
             Integer(1, 1_000_000),
             Value("1024"),
-            "Of these, from one IPv4 address or one /64 of IPv6; more are closed at once. So one address can't take all places from the others. Where many phones come from one address (a large NAT, a balancer that doesn't tell who asks), as many as `connections`.",
+            "Of these, from one IPv4 address or one /64 of IPv6. More wait for one of its places, up to `header_timeout` and as many as `connections`; beyond that they are closed. So one address can't take all places from the others.",
         ),
         key(
             "handshakes",

@@ -48,10 +48,11 @@ impl Phones {
         }
         event.flags.extend((!matches!(judged.brake, Brake::Off)).then_some(Flag::Braked));
         // Of a scan only the phones that there are have events of their own. Nobody outside sees that.
-        if judged.is_scan && event.device.is_none() {
-            self.recorder.count(event)
+        let is_one_of_many = judged.is_flood || (judged.is_scan && event.device.is_none());
+        if is_one_of_many {
+            self.recorder.count(event);
         } else {
-            self.recorder.record(event)
+            self.recorder.record(event);
         }
         let mut response = respond(answer);
         match judged.brake {

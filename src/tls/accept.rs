@@ -100,7 +100,7 @@ pub enum ConnectionError {
     #[error("the peer closed the connection without asking for anything")]
     NoRequest,
     /// Over `limits.connections_per_network`.
-    #[error("its network has {0} connections open already (limits.connections_per_network)")]
+    #[error("its network has {0} connections open (limits.connections_per_network)")]
     Crowded(usize),
     #[error("no whole request came within {0:?}")]
     Timeout(Duration),
@@ -204,7 +204,7 @@ pub async fn serve<H, A, F>(
             bounds: bounds.clone(),
             handler: handler.clone(),
             shutdown: shutdown.clone(),
-            _place: place,
+            place: Some(place),
         };
         let (acceptor, failed) = (acceptor.clone(), failed.clone());
         tasks.spawn(async move {
@@ -259,8 +259,8 @@ struct Conversation<H> {
     bounds: Bounds,
     handler: H,
     shutdown: watch::Receiver<bool>,
-    /// Given back when the connection is gone.
-    _place: OwnedSemaphorePermit,
+    /// Taken for it when it was accepted.
+    place: Option<OwnedSemaphorePermit>,
 }
 
 impl<H, A> Conversation<H>
@@ -274,7 +274,14 @@ where
         acceptor: Option<Arc<Acceptor>>,
     ) -> Result<(), (ConnectionError, Option<TlsSession>)> {
         let peer = self.connection.peer.ip();
-        let _share = self.bounds.enter(peer).map_err(|error| (error, None))?;
+        let Some(place) = self.place.take() else { return Ok(()) };
+        // Given back when the connection is gone.
+        let _place = tokio::select! {
+            biased;
+            place = self.bounds.enter(peer, place) => place.map_err(|error| (error, None))?,
+            // It has no place yet, and nothing was begun.
+            () = stopped(self.shutdown.clone()) => return Ok(()),
+        };
         // Answers are written in one go; waiting for more to send only delays the last packet. It fails only on a socket that
         // is broken already, which the next read tells better.
         let _ = stream.set_nodelay(true);
@@ -300,7 +307,7 @@ where
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let Self { connection, bounds, handler, shutdown, _place } = self;
+        let Self { connection, bounds, handler, shutdown, place: _ } = self;
         let limits = bounds.limits;
         let requests = AtomicUsize::new(0);
         let service = service_fn(|request| {

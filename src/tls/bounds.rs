@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::accept::ConnectionError;
 use super::handshake::HandshakeError;
@@ -19,8 +19,10 @@ pub struct Bounds {
     pub(super) limits: Arc<Limits>,
     pub(super) places: Arc<Semaphore>,
     handshakes: Arc<Semaphore>,
-    /// Open connections by network. No longer than there are connections.
-    shares: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    /// No more than there are connections, open or waiting.
+    shares: Arc<Mutex<Shares>>,
+    /// Connections that may wait for a place of their network.
+    waiting: Arc<Semaphore>,
     counters: Counters,
 }
 
@@ -31,6 +33,7 @@ impl Bounds {
             places: semaphore(limits.connections),
             handshakes: semaphore(limits.handshakes),
             shares: Arc::default(),
+            waiting: semaphore(limits.connections),
             counters: Counters::default(),
             limits: Arc::new(limits.clone()),
         }
@@ -47,17 +50,36 @@ impl Bounds {
         self.limits.connections.saturating_sub(self.places.available_permits())
     }
 
-    /// A network's share of the connections, for one more. To be asked once it is known who the peer really is.
-    pub(super) fn enter(&self, peer: IpAddr) -> Result<Share, ConnectionError> {
-        let network = network(peer);
-        let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
-        let open = shares.entry(network).or_default();
-        if *open >= self.limits.connections_per_network {
-            self.counters.connections_shed.inc();
-            return Err(ConnectionError::Crowded(*open));
+    /// A network's share of the connections, for one more: `place` and a part of the share. Where the share is used up the
+    /// connection gives its place to others and waits for its network's. To be asked once it is known who the peer really is.
+    pub(super) async fn enter(&self, peer: IpAddr, place: OwnedSemaphorePermit) -> Result<Place, ConnectionError> {
+        let share = self.share(network(peer));
+        if let Ok(part) = share.open.clone().try_acquire_owned() {
+            return Ok(Place { _place: place, _part: part, _share: share });
         }
-        *open += 1;
-        Ok(Share { network, shares: self.shares.clone() })
+        drop(place);
+        let crowded = || {
+            self.counters.connections_shed.inc();
+            ConnectionError::Crowded(self.limits.connections_per_network)
+        };
+        let _waiting = self.waiting.clone().try_acquire_owned().map_err(|_| crowded())?;
+        let both = async {
+            let part = share.open.clone().acquire_owned().await;
+            (part, self.places.clone().acquire_owned().await)
+        };
+        match timeout(self.limits.header_timeout, both).await {
+            Ok((Ok(part), Ok(place))) => Ok(Place { _place: place, _part: part, _share: share }),
+            // The semaphores are never closed: it was the time.
+            _ => Err(crowded()),
+        }
+    }
+
+    fn share(&self, network: IpAddr) -> Share {
+        let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
+        let most = self.limits.connections_per_network.clamp(1, Semaphore::MAX_PERMITS);
+        let (open, users) = shares.entry(network).or_insert_with(|| (Arc::new(Semaphore::new(most)), 0));
+        *users += 1;
+        Share { network, open: open.clone(), shares: self.shares.clone() }
     }
 
     /// Waits for a turn to make a handshake. Who says nothing gets none. The connections that wait are bounded, and so is
@@ -80,19 +102,31 @@ impl Bounds {
     }
 }
 
-/// One connection of a network's. Dropping it gives its place back.
+/// What a connection holds as long as it is open.
 #[derive(Debug)]
-pub(super) struct Share {
+pub(super) struct Place {
+    _part: OwnedSemaphorePermit,
+    _place: OwnedSemaphorePermit,
+    _share: Share,
+}
+
+/// By network: its places, and how many connections are open or wait for one.
+type Shares = HashMap<IpAddr, (Arc<Semaphore>, usize)>;
+
+/// One connection's hold on the share of its network, which is forgotten with the last.
+#[derive(Debug)]
+struct Share {
     network: IpAddr,
-    shares: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    open: Arc<Semaphore>,
+    shares: Arc<Mutex<Shares>>,
 }
 
 impl Drop for Share {
     fn drop(&mut self) {
         let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(open) = shares.get_mut(&self.network) {
-            *open = open.saturating_sub(1);
-            if *open == 0 {
+        if let Some((_, users)) = shares.get_mut(&self.network) {
+            *users = users.saturating_sub(1);
+            if *users == 0 {
                 shares.remove(&self.network);
             }
         }

@@ -92,26 +92,34 @@ fn a_template_that_does_not_end_costs_one_refused_profile() {
 
 #[test]
 fn a_network_has_its_share_of_the_connections() {
-    let server = deployment("[limits]\nconnections_per_network = 2\n").start();
+    let limits = "[limits]\nconnections = 3\nconnections_per_network = 2\nheader_timeout = \"1m\"\n";
+    let server = deployment(limits).start();
     let address = SocketAddr::from(([127, 0, 0, 1], server.port("http")));
-    // Each has been answered: it has its place.
-    let hold = || {
-        let mut stream = connect(address);
-        stream.write_all(b"GET /nothing HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    let say = |mut stream: &TcpStream| stream.write_all(b"GET /nothing HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    let is_answered = |mut stream: &TcpStream| {
         let mut answer = [0; 12];
-        stream.read_exact(&mut answer).map(|()| stream)
+        stream.read_exact(&mut answer).is_ok_and(|()| answer.starts_with(b"HTTP/1.1 404"))
     };
-    let (first, second) = (hold().unwrap(), hold().unwrap());
-    assert!(hold().is_err(), "a third was answered");
-    assert_eq!(metric(&server, "resyncd_connections_shed_total"), 1);
+    // Each has been answered: it has its place.
+    let held = [connect(address), connect(address)];
+    assert!(held.iter().all(|stream| (say(stream), is_answered(stream)).1));
+    // More wait, as many as there are connections at all, and don't take others' places. One more than that is closed.
+    let waiting: Vec<_> = (0..4).map(|_| connect(address)).collect();
     let from_elsewhere = server.plain_curl(OPEN, &["--interface", "127.0.0.2"]);
     assert!(from_elsewhere.is_none_or(|reply| reply.status == 404));
-    drop((first, second));
-    while hold().is_err() {
+    while metric(&server, "resyncd_connections_shed_total") == 0 {
         std::thread::yield_now();
     }
     let event = server.events().into_iter().find(|event| event["refusal"] == "overload").unwrap();
     assert!(event["reason"].as_str().unwrap().contains("limits.connections_per_network"), "{event}");
+    // Those that wait are served when there is a place.
+    drop(held);
+    let peer = event["peer"].as_str().unwrap();
+    let waiting = waiting.into_iter().filter(|stream| stream.local_addr().unwrap().to_string() != peer);
+    for stream in waiting {
+        say(&stream);
+        assert!(is_answered(&stream));
+    }
 }
 
 #[test]
