@@ -2,6 +2,7 @@
 
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::descriptors::most_connections;
 use super::{Ending, Failure, logging};
 use crate::config::Config;
 use crate::events::Flushed;
@@ -21,6 +22,13 @@ impl Args {
     pub fn run(&self, config: Config) -> Result<Ending, Failure> {
         logging::init(&config.log).map_err(|error| Failure::Other(error.to_string()))?;
         check_privileges(&config.process).map_err(|error| Failure::Other(error.to_string()))?;
+        let (most, connections) = (most_connections(), config.limits.connections);
+        if most < connections {
+            tracing::warn!(
+                "limits.connections is {connections}, and the system allows this process {most}: raise its limit of open files \
+                 (systemd: LimitNOFILE=)"
+            );
+        }
         let made = first_start(&config).map_err(|error| Failure::Other(error.to_string()))?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()

@@ -344,7 +344,7 @@ pub static LIMITS: Table = Table {
             "connections_per_network",
             Integer(1, 1_000_000),
             Value("1024"),
-            "Of these, from one IPv4 address or one /64 of IPv6. More wait for one of its places, up to `header_timeout` and as many as `connections`; beyond that they are closed. So one address can't take all places from the others.",
+            "Of these, from one IPv4 address or one /64 of IPv6. More wait for one of its places, up to `response_timeout` and four times as many as `connections`; beyond that they are closed. So one address can't take all places from the others.",
         ),
         key(
             "handshakes",

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use rustix::process::{Resource, getrlimit};
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout, timeout_at};
@@ -12,6 +13,9 @@ use super::accept::ConnectionError;
 use super::handshake::HandshakeError;
 use crate::brakes::{Counters, network};
 use crate::config::Limits;
+
+/// Connections that may wait for a place of their network, to each that may be open.
+const WAITING: usize = 4;
 
 /// What one peer may do, and all of them together. Clones share the counts: one is made, and every listener gets a clone.
 #[derive(Debug, Clone)]
@@ -33,7 +37,7 @@ impl Bounds {
             places: semaphore(limits.connections),
             handshakes: semaphore(limits.handshakes),
             shares: Arc::default(),
-            waiting: semaphore(limits.connections),
+            waiting: semaphore(most_waiting(limits.connections)),
             counters: Counters::default(),
             limits: Arc::new(limits.clone()),
         }
@@ -67,7 +71,7 @@ impl Bounds {
             let part = share.open.clone().acquire_owned().await;
             (part, self.places.clone().acquire_owned().await)
         };
-        match timeout(self.limits.header_timeout, both).await {
+        match timeout(self.limits.response_timeout, both).await {
             Ok((Ok(part), Ok(place))) => Ok(Place { _place: place, _part: part, _share: share }),
             // The semaphores are never closed: it was the time.
             _ => Err(crowded()),
@@ -100,6 +104,13 @@ impl Bounds {
             }
         }
     }
+}
+
+/// How many connections may wait for a place of their network: a storm from behind one address is to be served in the end.
+/// Each costs little but its descriptor.
+fn most_waiting(connections: usize) -> usize {
+    let descriptors = getrlimit(Resource::Nofile).current.and_then(|most| usize::try_from(most).ok());
+    connections.saturating_mul(WAITING).min(descriptors.unwrap_or(usize::MAX) / 2)
 }
 
 /// What a connection holds as long as it is open.

@@ -103,8 +103,8 @@ fn a_network_has_its_share_of_the_connections() {
     // Each has been answered: it has its place.
     let held = [connect(address), connect(address)];
     assert!(held.iter().all(|stream| (say(stream), is_answered(stream)).1));
-    // More wait, as many as there are connections at all, and don't take others' places. One more than that is closed.
-    let waiting: Vec<_> = (0..4).map(|_| connect(address)).collect();
+    // More wait, four for each connection that there may be, and don't take others' places. One more than that is closed.
+    let waiting: Vec<_> = (0..13).map(|_| connect(address)).collect();
     let from_elsewhere = server.plain_curl(OPEN, &["--interface", "127.0.0.2"]);
     assert!(from_elsewhere.is_none_or(|reply| reply.status == 404));
     while metric(&server, "resyncd_connections_shed_total") == 0 {
