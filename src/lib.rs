@@ -4,6 +4,7 @@
 //! `events`} → {`model`, `document`}. ARCHITECTURE.md has the map.
 
 pub mod api;
+pub mod brakes;
 pub mod cli;
 pub mod config;
 pub mod delivery;

@@ -154,7 +154,7 @@ impl Sample {
             device: for_device.then_some(&self.facts),
             settings: &self.settings,
             shown: if for_device { Shown::Real } else { Shown::Absent },
-            limit: 1 << 20,
+            limit: (1 << 20).into(),
             form: None,
         }
     }

@@ -32,6 +32,10 @@ const SOON: Duration = Duration::from_millis(50);
 fn limits() -> Limits {
     Limits {
         connections: 100,
+        connections_per_network: 100,
+        handshakes: 100,
+        requests: 100,
+        render_time: PATIENCE,
         handshake_timeout: PATIENCE,
         header_timeout: PATIENCE,
         response_timeout: PATIENCE,

@@ -26,7 +26,7 @@ pub async fn get_drift(
 ) -> Result<Json<Drift>, Problem> {
     let (generation, device) = api.device(&caller, mac).await?;
     let changed = api.store().device(mac).await?.map(|row| row.changed);
-    let limit = api.profile_bytes();
+    let limit = api.rendering();
     let drift = of_device(&generation, &device, api.store(), api.uploads(), changed, limit).await;
     drift.map(Json).map_err(|error| match error {
         DriftError::Store(error) => error.into(),

@@ -93,7 +93,7 @@ pub async fn get_file(
             if matches!(file.source, Source::Static(_)) {
                 return Err(Problem::new(Kind::Invalid, "it is sent as it lies on disk: nothing is rendered"));
             }
-            let limit = api.profile_bytes();
+            let limit = api.rendering();
             let rendered = match file.audience {
                 Audience::Device => generation.render(&device, file, &generation.settings(&device), shown, limit),
                 Audience::Anyone => {

@@ -43,6 +43,7 @@ use crate::document::Problems;
 use crate::fleet::{Fleet, Secrecy};
 use crate::onboarding::Onboarding;
 use crate::records::Records;
+use crate::render::Limit;
 use crate::resync::Pipeline;
 use crate::store::Store;
 use crate::tokens::Brake;
@@ -73,7 +74,7 @@ pub struct Parts {
     /// The largest body of a request, in bytes.
     pub body_bytes: usize,
     /// What a template may render, in bytes.
-    pub profile_bytes: usize,
+    pub rendering: Limit,
 }
 
 struct Inner {
@@ -126,8 +127,8 @@ impl Api {
         self.0.parts.body_bytes
     }
 
-    fn profile_bytes(&self) -> usize {
-        self.0.parts.profile_bytes
+    fn rendering(&self) -> Limit {
+        self.0.parts.rendering
     }
 
     fn reload(&self) -> Reloading {

@@ -33,7 +33,7 @@ impl Args {
         let compared = runtime.block_on(async {
             let store = Store::open_read_only(&config.database).await.map_err(|error| error.to_string())?;
             let uploads = Uploads::open_only(store.clone(), &config.uploads, &config.data_dir);
-            let limit = config.limits.profile_bytes;
+            let limit = (&config.limits).into();
             let drift = of_device(&generation, device, &store, &uploads, None, limit).await;
             store.close().await;
             drift.map_err(|error| error.to_string())

@@ -97,7 +97,7 @@ impl<'g> Explaining<'g> {
             let model_index =
                 (file.audience == Audience::Device || path.contains(&*model.name)).then_some(self.device.model.model);
             let found = render::Found { file, pack: self.device.model.pack, model: model_index, path };
-            let rendered = found.render(self.generation, self.device, Shown::Masked, self.limit)?;
+            let rendered = found.render(self.generation, self.device, Shown::Masked, self.limit.into())?;
             let Some(parameter) = rendered.parameters.into_iter().find(|parameter| &*parameter.name == name) else {
                 continue;
             };

@@ -7,6 +7,7 @@ mod cert;
 mod check;
 mod data_file;
 mod decrypt;
+mod descriptors;
 mod device;
 mod diff;
 pub mod docs;

@@ -4,7 +4,7 @@ use super::{Ending, Failure, data_file, snapshot};
 use crate::config::Config;
 use crate::model::MacAddr;
 use crate::packs::{Audience, Candidate, FileEntry, Source};
-use crate::render::{Rendered, Shown};
+use crate::render::{Limit, Rendered, Shown};
 use crate::resync::{Device, Generation, delivery_of};
 
 /// Print a phone's file as it would be rendered now.
@@ -46,7 +46,7 @@ impl Args {
             ));
         }
         let shown = if self.show_secrets || self.delivered { Shown::Real } else { Shown::Masked };
-        let limit = config.limits.profile_bytes;
+        let limit = (&config.limits).into();
         let rendered = found.render(&generation, device, shown, limit)?;
         let body = match delivery {
             None => rendered.body,
@@ -71,7 +71,7 @@ impl Found<'_> {
         generation: &Generation,
         device: &Device,
         shown: Shown,
-        limit: usize,
+        limit: Limit,
     ) -> Result<Rendered, Failure> {
         let rendered = match self.file.audience {
             Audience::Device => generation.render(device, self.file, &generation.settings(device), shown, limit),

@@ -2,12 +2,13 @@
 
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::descriptors::most_connections;
 use super::{Ending, Failure, logging};
 use crate::config::Config;
 use crate::events::Flushed;
 use crate::packs::{Audience, FileEntry, Source};
 use crate::resync::Generation;
-use crate::server::{FirstStart, Server, StartError, first_start};
+use crate::server::{FirstStart, Server, StartError, check_privileges, first_start};
 
 /// Serve phones.
 ///
@@ -20,6 +21,14 @@ pub struct Args {}
 impl Args {
     pub fn run(&self, config: Config) -> Result<Ending, Failure> {
         logging::init(&config.log).map_err(|error| Failure::Other(error.to_string()))?;
+        check_privileges(&config.process).map_err(|error| Failure::Other(error.to_string()))?;
+        let (most, connections) = (most_connections(), config.limits.connections);
+        if most < connections {
+            tracing::warn!(
+                "limits.connections is {connections}, and the system allows this process {most}: raise its limit of open files \
+                 (systemd: LimitNOFILE=)"
+            );
+        }
         let made = first_start(&config).map_err(|error| Failure::Other(error.to_string()))?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()

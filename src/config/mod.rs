@@ -34,6 +34,8 @@ pub struct Config {
     pub database: Database,
     pub secrets: Secrets,
     pub limits: Limits,
+    pub brakes: Brakes,
+    pub process: Process,
     pub cache: Cache,
     pub onboarding: Onboarding,
     pub passwords: Passwords,
@@ -235,6 +237,10 @@ pub struct Secrets {
 pub struct Limits {
     /// Connections open at a time, over all listeners.
     pub connections: usize,
+    /// Of these, from one network.
+    pub connections_per_network: usize,
+    /// TLS handshakes at a time, over all listeners.
+    pub handshakes: usize,
     /// From the connection's first byte to the end of the TLS handshake.
     pub handshake_timeout: Duration,
     /// From a request's first byte to the end of its headers, and how long an idle connection is kept.
@@ -246,10 +252,46 @@ pub struct Limits {
     pub headers: usize,
     /// Requests on one connection.
     pub requests_per_connection: usize,
+    /// Requests of phones that are being answered at a time.
+    pub requests: usize,
     /// Bytes that a template may render.
     pub profile_bytes: usize,
+    /// How long it may.
+    pub render_time: Duration,
     /// Time that open connections are given to finish when the server stops.
     pub drain_timeout: Duration,
+}
+
+/// What becomes of those who ask in vain.
+#[derive(Debug, Clone)]
+pub struct Brakes {
+    /// Failures of a network or for a phone that are not braked.
+    pub failures: u32,
+    /// Failures of a network after which its refusals are a 503.
+    pub refuse_after: u32,
+    /// After this, half of the failures are forgotten.
+    pub window: Duration,
+    pub longest_delay: Duration,
+    /// Refusals that wait at a time.
+    pub waiting: usize,
+    /// Wrong passwords of one network for one phone.
+    pub tries: u32,
+    /// Phones of one maker that make a scan.
+    pub scan_phones: usize,
+    pub scan_window: Duration,
+    /// A network with a proof within this time is not named to be kept out.
+    pub spare: Duration,
+}
+
+/// What the process runs as.
+#[derive(Debug, Clone)]
+pub struct Process {
+    /// None: as it is started.
+    pub user: Option<String>,
+    /// None: the user's own.
+    pub group: Option<String>,
+    /// Whether root may serve.
+    pub keep_root: bool,
 }
 
 #[derive(Debug, Clone)]

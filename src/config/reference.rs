@@ -353,6 +353,18 @@ pub static LIMITS: Table = Table {
     keys: &[
         key("connections", Integer(1, 1_000_000), Value("4096"), "Connections open at a time, over all listeners."),
         key(
+            "connections_per_network",
+            Integer(1, 1_000_000),
+            Value("1024"),
+            "Of these, from one IPv4 address or one /64 of IPv6. More wait for one of its places, up to `response_timeout` and four times as many as `connections`; beyond that they are closed. So one address can't take all places from the others.",
+        ),
+        key(
+            "handshakes",
+            Integer(1, 1_000_000),
+            Value("1024"),
+            "TLS handshakes at a time, over all listeners. The next ones wait for their turn, within `handshake_timeout`.",
+        ),
+        key(
             "handshake_timeout",
             Time(Duration::from_millis(100), MINUTE.saturating_mul(5)),
             Value("10s"),
@@ -369,12 +381,97 @@ pub static LIMITS: Table = Table {
         key("header_bytes", Size(8 * KIB, MIB), Value("16 KiB"), "A request's line and headers together."),
         key("headers", Integer(1, 1_000), Value("64"), "Headers of a request."),
         key("requests_per_connection", Integer(1, 1_000_000), Value("100"), "Requests on one connection."),
+        key(
+            "requests",
+            Integer(1, 1_000_000),
+            Value("512"),
+            "Requests that are being answered at a time, over all phone listeners. More are told 503 with `Retry-After` before anything is looked up or rendered; phones come back after their `Resync_Error_Retry_Delay`.",
+        ),
         key("profile_bytes", Size(4 * KIB, 64 * MIB), Value("2 MiB"), "What a template may render."),
+        key(
+            "render_time",
+            Time(Duration::from_millis(100), MINUTE),
+            Value("5s"),
+            "How long a template may render. One that takes longer is stopped: that profile is refused with 500, and not tried again until something of it changes.",
+        ),
         key(
             "drain_timeout",
             Time(Duration::ZERO, HOUR),
             Value("30s"),
             "What open connections are given to finish when the server stops.",
+        ),
+    ],
+};
+
+pub static BRAKES: Table = Table {
+    name: "brakes",
+    heading: "[brakes]",
+    about: "What becomes of those who ask in vain. A phone with a proof that holds is always served, at once, whatever its network does. docs/attacks.md tells more.",
+    keys: &[
+        key(
+            "failures",
+            Integer(1, 1_000_000),
+            Value("10"),
+            "Refusals for want of a proof that a network (an IPv4 address, or a /64 of IPv6), or one phone's MAC, has for nothing. The next is answered 250 ms late, and each further one twice as late.",
+        ),
+        key(
+            "refuse_after",
+            Integer(1, 1_000_000),
+            Value("100"),
+            "Refusals of a network after which further ones are a 503 with `Retry-After`, and it is named in the log.",
+        ),
+        key(
+            "window",
+            Time(MINUTE, DAY),
+            Value("10m"),
+            "After this, half of a network's or phone's failures are forgotten.",
+        ),
+        key("longest_delay", Time(Duration::from_millis(250), MINUTE), Value("8s"), "How late a refusal is at most."),
+        key(
+            "waiting",
+            Integer(1, 100_000),
+            Value("500"),
+            "Refusals that wait at a time; one that finds no place is a 503 at once.",
+        ),
+        key(
+            "tries",
+            Integer(1, 1_000),
+            Value("10"),
+            "Wrong passwords of one network for one phone; after these, none is looked at until some are forgotten.",
+        ),
+        key(
+            "scan_phones",
+            Integer(5, 256),
+            Value("50"),
+            "Phones of one maker (by the first half of the MAC) asked for in vain from one network that make a scan; ten times as many where they are asked for from many networks.",
+        ),
+        key("scan_window", Time(MINUTE, DAY), Value("1h"), "The time in which they do."),
+        key(
+            "spare",
+            Time(Duration::ZERO, DAY.saturating_mul(30)),
+            Value("1d"),
+            "A network with a phone that had a proof within this time is not named in the log to be kept out. It is known in memory only: after a start it begins anew.",
+        ),
+    ],
+};
+
+pub static PROCESS: Table = Table {
+    name: "process",
+    heading: "[process]",
+    about: "What `resyncd serve` runs as, where it is started as root. With systemd's `User=` it is not started as root, and this is not needed.",
+    keys: &[
+        key(
+            "user",
+            Text("a user's name"),
+            Nothing("the user that it is started as"),
+            "Becomes this user once every listener is bound, and can't go back. It needs `data_dir`, and has to be able to read the configuration's certificates and keys.",
+        ),
+        key("group", Text("a group's name"), Nothing("the user's own group"), "The group instead."),
+        key(
+            "keep_root",
+            Bool,
+            Value("false"),
+            "Whether to serve as root, where `user` isn't written. Without it, a start as root ends with an error.",
         ),
     ],
 };
@@ -561,6 +658,8 @@ pub static TABLES: &[&Table] = &[
     &DATABASE,
     &SECRETS,
     &LIMITS,
+    &BRAKES,
+    &PROCESS,
     &CACHE,
     &ONBOARDING,
     &PASSWORDS,

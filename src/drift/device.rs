@@ -11,7 +11,7 @@ use super::report::{Report, Source, name, read};
 use crate::events::{Kind, Outcome, rfc3339};
 use crate::model::MacAddr;
 use crate::packs::{Pack, UploadKind};
-use crate::render::RenderError;
+use crate::render::{Limit, RenderError};
 use crate::resync::{Device, Generation};
 use crate::store::{EventFilter, Store, StoreError, UploadFilter};
 use crate::uploads::{Upload, UploadError, Uploads};
@@ -90,7 +90,7 @@ pub async fn of_device(
     store: &Store,
     uploads: &Uploads,
     changed: Option<OffsetDateTime>,
-    limit: usize,
+    limit: Limit,
 ) -> Result<Drift, DriftError> {
     let profile = expected(generation, device, limit)?;
     let pack = generation.packs.get(device.model.pack).ok_or(RenderError::Missing("a pack"))?;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::model::Secret;
 use crate::packs::{Audience, FileEntry, Format, Source};
-use crate::render::{MASK, Parameter, RenderError, Shown};
+use crate::render::{Limit, MASK, Parameter, RenderError, Shown};
 use crate::resync::{Device, Generation};
 use crate::settings::Value;
 
@@ -33,7 +33,7 @@ const SHORTEST: usize = 4;
 
 /// The parameters of a device's profile: of the first file of its pack that is rendered for a device. A profile of more than
 /// `limit` bytes is an error.
-pub fn expected<'g>(generation: &'g Generation, device: &Device, limit: usize) -> Result<Profile<'g>, RenderError> {
+pub fn expected<'g>(generation: &'g Generation, device: &Device, limit: Limit) -> Result<Profile<'g>, RenderError> {
     let pack = generation.packs.get(device.model.pack).ok_or(RenderError::Missing("a pack"))?;
     let is_own = |file: &&FileEntry| file.audience == Audience::Device && file.is_for(device.model.model);
     let mut files = pack.files.iter().filter(is_own);

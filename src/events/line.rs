@@ -73,6 +73,7 @@ impl fmt::Display for Message<'_> {
             (Outcome::Refused(refusal), Kind::Connection) => {
                 write!(f, " was refused a connection to {}: {refusal}, {why}", Escaped(&entry.listener))?;
             }
+            (_, Kind::Scan) => write!(f, " asks for many phones: {why}")?,
             (_, Kind::Connection) => write!(f, " asked {} for nothing: {why}", Escaped(&entry.listener))?,
             (Outcome::Served, _) => {
                 write!(f, " got {target}: {status}, {} bytes", entry.bytes)?;

@@ -17,6 +17,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::{Entry, Kind, Refusal};
+use crate::brakes::Counters;
 
 /// The label of what no pack knows.
 const OTHER: &str = "other";
@@ -66,6 +67,9 @@ pub struct Metrics {
     flags: Family<FlagLabel, Counter>,
     handshake_failures: Family<ListenerLabel, Counter>,
     webhooks: Family<WebhookLabels, Counter>,
+    counters: Counters,
+    waiting: Gauge,
+    working: Gauge,
     connections: Gauge<u64, AtomicU64>,
     generation: Gauge<u64, AtomicU64>,
     pub(super) queued: Gauge,
@@ -89,6 +93,9 @@ impl Metrics {
             flags: Family::default(),
             handshake_failures: Family::default(),
             webhooks: Family::default(),
+            counters: Counters::default(),
+            waiting: Gauge::default(),
+            working: Gauge::default(),
             connections: Gauge::default(),
             generation: Gauge::default(),
             queued: Gauge::default(),
@@ -114,6 +121,9 @@ impl Metrics {
             "Tries to tell a webhook, and what it was not told",
             metrics.webhooks.clone(),
         );
+        metrics.counters.register(registry);
+        registry.register("brake_waiting", "Refusals that wait now", metrics.waiting.clone());
+        registry.register("requests_in_work", "Requests that are being answered now", metrics.working.clone());
         registry.register("open_connections", "Connections open now", metrics.connections.clone());
         registry.register("generation", "The generation that is being served", metrics.generation.clone());
         registry.register("event_queue", "Events that wait for the database in memory", metrics.queued.clone());
@@ -144,6 +154,17 @@ impl Metrics {
     /// Takes over how many connections are open, over all listeners.
     pub fn set_connections(&self, open: usize) {
         self.connections.set(u64::try_from(open).unwrap_or(u64::MAX));
+    }
+
+    /// What brakes and limits count.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Takes over how many refusals wait, and how many requests are being answered.
+    pub fn set_load(&self, waiting: usize, working: usize) {
+        self.waiting.set(i64::try_from(waiting).unwrap_or(i64::MAX));
+        self.working.set(i64::try_from(working).unwrap_or(i64::MAX));
     }
 
     /// Counts a message of a webhook: `delivered`, `failed`, `given-up` or `dropped`. Without a name: it was dropped before

@@ -69,6 +69,8 @@ pub enum Kind {
     Upload,
     /// A request for a folder of static files.
     Static,
+    /// Many phones asked for in vain.
+    Scan,
     /// A connection that ended before any request: a failed handshake, a timeout, garbage.
     Connection,
 }
@@ -134,6 +136,8 @@ pub enum Refusal {
     TooSlow,
     /// The TLS handshake failed.
     Handshake,
+    /// Many phones asked for in vain.
+    Scan,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -153,6 +157,8 @@ pub enum Flag {
     Password,
     /// Proved by the password before.
     PreviousPassword,
+    /// The refusal was delayed, or became a 503.
+    Braked,
     /// An upload is encrypted, and the device's key does not open it.
     Sealed,
 }

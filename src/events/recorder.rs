@@ -100,6 +100,11 @@ impl Recorder {
         self.shared.queue.push(entry, &self.shared.metrics);
     }
 
+    /// Counts an event in the metrics, and keeps it nowhere: one of very many that are told together by another.
+    pub fn count(&self, event: Event) {
+        self.shared.metrics.observe(&Entry::new(self.ids.next(event.time), event));
+    }
+
     /// Has somebody else told of each event from now on, who may neither wait nor fail. The first who asks stays.
     pub fn tell(&self, listener: impl Fn(&Entry) + Send + Sync + 'static) {
         let _ = self.shared.listener.0.set(Box::new(listener));

@@ -69,6 +69,7 @@ words! { Kind, "kind of event",
     Resync "resync" "A phone asked for a file of its pack."
     Upload "upload" "A phone sent a file."
     Static "static" "A file of a folder was asked for: firmware, a ring tone, a dictionary."
+    Scan "scan" "Many phones were asked for in vain: told once, and again when ten times as much was asked for."
     Connection "connection" "A connection ended before any request came."
 }
 
@@ -96,6 +97,7 @@ words! { Refusal, "refusal",
     WrongKey "wrong-key" "What the phone sent doesn't open with the device's key, and nothing else proves who sent it."
     TooSlow "too-slow" "What the phone sends did not come to an end in time."
     Handshake "handshake" "The TLS handshake failed."
+    Scan "scan" "Many phones of one maker were asked for, each in vain."
 }
 
 words! { Flag, "flag",
@@ -107,7 +109,41 @@ words! { Flag, "flag",
     CertificatePurpose "certificate-purpose" "The client certificate is not made for clients; the listener allows that."
     Password "password" "The phone proved itself by user and password."
     PreviousPassword "previous-password" "The phone proved itself by the password before; it has not used the new one yet."
+    Braked "braked" "The refusal was delayed, or became a 503, because the network or the phone had many before."
     Sealed "sealed" "What the phone sent is encrypted, and does not open with the device's key; it is kept as it came."
+}
+
+impl Refusal {
+    /// Whether it is for want of a proof: what brakes count. Whatever can be answered for a phone that is known has to count
+    /// as what is answered for one that is not.
+    pub fn is_failure(self) -> bool {
+        match self {
+            Self::UnknownDevice
+            | Self::NotForModel
+            | Self::NoProof
+            | Self::Challenged
+            | Self::BadCredentials
+            | Self::WrongPassword
+            | Self::StaleNonce
+            | Self::ReplayedNonce
+            | Self::ClearPassword
+            | Self::WrongCertificate
+            | Self::WrongToken
+            | Self::BrokenRecord
+            | Self::Invitation
+            | Self::WrongKey => true,
+            Self::UnknownPath
+            | Self::Method
+            | Self::DatabaseAway
+            | Self::NoFile
+            | Self::BadRequest
+            | Self::Overload
+            | Self::TooLarge
+            | Self::TooSlow
+            | Self::Handshake
+            | Self::Scan => false,
+        }
+    }
 }
 
 impl Outcome {

@@ -135,7 +135,7 @@ impl Fleet {
         let groups = Records::new(store.clone(), vault.clone(), 0).groups().await?;
         let generation = generation.with_profiles(generation.profiles.with_groups(&groups));
         let etag_key = crate::model::Secret::new([]);
-        let pipeline = Pipeline::new(generation, 0, etag_key, config.limits.profile_bytes);
+        let pipeline = Pipeline::new(generation, 0, etag_key, &config.limits);
         Ok(Self {
             levels: Levels::new(&config.lint)?.into(),
             store,

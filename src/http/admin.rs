@@ -14,7 +14,9 @@ use hyper::body::Incoming;
 use ipnet::IpNet;
 use tower::ServiceExt;
 
+use super::work::Work;
 use crate::api::{self, Api, Peer, Problem};
+use crate::brakes::Brakes;
 use crate::events::Metrics;
 use crate::records::Records;
 use crate::resync::Connection;
@@ -24,10 +26,18 @@ use crate::tls::Bounds;
 #[derive(Clone)]
 pub struct Admin(Router);
 
+/// What tells how much there is to do.
+#[derive(Clone)]
+pub struct Load {
+    pub bounds: Bounds,
+    pub brakes: Brakes,
+    pub work: Work,
+}
+
 #[derive(Clone)]
 struct Measured {
     metrics: Arc<Metrics>,
-    bounds: Bounds,
+    load: Load,
     networks: Arc<[IpNet]>,
     api: Api,
 }
@@ -35,8 +45,8 @@ struct Measured {
 impl Admin {
     /// `/healthz`: the process answers. `/readyz`: every phone is served; 503 while the database does not answer. `/metrics`: Prometheus' text form, for those in
     /// `networks` or with a token. `/api/v1/…`: the API.
-    pub fn new(metrics: Arc<Metrics>, bounds: Bounds, networks: &[IpNet], records: Arc<Records>, api: Api) -> Self {
-        let measured = Measured { metrics, bounds, networks: networks.into(), api: api.clone() };
+    pub fn new(metrics: Arc<Metrics>, load: Load, networks: &[IpNet], records: Arc<Records>, api: Api) -> Self {
+        let measured = Measured { metrics, load, networks: networks.into(), api: api.clone() };
         let router = Router::new()
             .route("/healthz", get(|| async { "ok\n" }))
             .route("/readyz", get(move || ready(records.clone())))
@@ -77,7 +87,9 @@ async fn encoded(
     if !measured.networks.iter().any(|network| network.contains(&peer.ip())) {
         measured.api.authenticate(&headers, peer.ip()).await?.needs_whole_fleet()?;
     }
-    measured.metrics.set_connections(measured.bounds.open_connections());
+    let Load { bounds, brakes, work } = &measured.load;
+    measured.metrics.set_connections(bounds.open_connections());
+    measured.metrics.set_load(brakes.waiting(), work.in_work());
     let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     Ok(([(CONTENT_TYPE, content_type)], measured.metrics.encode()))
 }

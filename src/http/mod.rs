@@ -2,10 +2,13 @@
 //! listeners are made here and in one place, so that two refusals can't differ.
 
 mod admin;
+mod brake;
 mod folders;
 mod phones;
 mod uploads;
+mod work;
 
-pub use admin::Admin;
+pub use admin::{Admin, Load};
 pub use folders::Folders;
 pub use phones::Phones;
+pub use work::Work;

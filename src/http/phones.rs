@@ -13,6 +13,8 @@ use hyper::body::Incoming;
 use time::OffsetDateTime;
 
 use super::folders::{Folders, counted};
+use super::work::Work;
+use crate::brakes::Brakes;
 use crate::events::{Event, Kind, Outcome, Recorder, Refusal, cut};
 use crate::model::Secret;
 use crate::onboarding::{Onboarding, Phone};
@@ -30,6 +32,8 @@ pub struct Phones {
     pub(super) recorder: Recorder,
     pub(super) uploads: Uploads,
     folders: Arc<Folders>,
+    pub(super) brakes: Brakes,
+    pub(super) work: Work,
 }
 
 impl Phones {
@@ -40,12 +44,14 @@ impl Phones {
         recorder: Recorder,
         uploads: Uploads,
         folders: Folders,
+        (brakes, work): (Brakes, Work),
     ) -> Self {
-        Self { pipeline, records, onboarding, recorder, uploads, folders: Arc::new(folders) }
+        Self { pipeline, records, onboarding, recorder, uploads, folders: Arc::new(folders), brakes, work }
     }
 
     /// Answers one request. Its body is read only where it is an upload, or a form, of a phone that may send it.
     pub async fn answer(&self, connection: Connection, request: http::Request<Incoming>) -> Response<Body> {
+        let Some(turn) = self.work.begin() else { return respond(Answer::try_later()) };
         let (parts, body) = request.into_parts();
         let (time, started) = (OffsetDateTime::now_utc(), Instant::now());
         let user_agent = header(&parts.headers, &USER_AGENT);
@@ -73,9 +79,12 @@ impl Phones {
         let is_read = matches!(parts.method, Method::GET | Method::HEAD);
         let folder = Target::of(target).filter(|_| is_read).and_then(|target| self.folders.find(&target.path));
         let Some(found) = folder else {
-            let inquiry = self.pipeline.ask(&asked);
+            let mut inquiry = self.pipeline.ask(&asked);
+            self.doubt(&connection, &mut inquiry);
             let mut looked_up = self.records.find(&inquiry).await;
             if !is_read {
+                // A body takes its time, and has bounds of its own.
+                drop(turn);
                 return self.take(&connection, &asked, &inquiry, &looked_up, &parts, body).await;
             }
             if let Some(code) = &inquiry.code {
@@ -86,8 +95,9 @@ impl Phones {
             if let Some(newcomer) = self.onboarding.newcomer(&event, || self.pipeline.identify(&asked).1) {
                 self.onboarding.wait(&newcomer).await;
             }
-            self.recorder.record(event);
-            return respond(answer);
+            // A refusal may wait, and keeps nobody from being answered meanwhile.
+            drop(turn);
+            return self.finish(&connection, &parts.headers, answer, event, asked.started).await;
         };
         let mut event = self.pipeline.blank_event(&asked);
         event.kind = Kind::Static;
@@ -171,6 +181,7 @@ impl Phones {
         event.kind = Kind::Connection;
         event.duration = failure.duration;
         event.outcome = match &failure.error {
+            ConnectionError::Crowded(_) => Outcome::Refused(Refusal::Overload),
             ConnectionError::Handshake(_) => Outcome::Refused(Refusal::Handshake),
             ConnectionError::Malformed(_) => Outcome::Refused(Refusal::BadRequest),
             _ => Outcome::Aborted,

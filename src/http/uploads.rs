@@ -45,15 +45,20 @@ impl Phones {
     ) -> Response<Body> {
         match self.pipeline.admit(asked, inquiry, found) {
             Admission::Refused(answer, event) => {
-                self.recorder.record(*event);
-                respond(answer)
+                self.finish(connection, &parts.headers, answer, *event, asked.started).await
             }
             Admission::Upload(admitted) => {
-                let (event, status, is_read) = self.keep(*admitted, connection, asked, parts, body).await;
-                let answer = if status == 404 { self.pipeline.refusal(inquiry) } else { Answer::empty(status) };
-                self.end(event, answer, is_read, asked.started)
+                let (mut event, status, is_read) = self.keep(*admitted, connection, asked, parts, body).await;
+                if status != 404 {
+                    return self.end(event, Answer::empty(status), is_read, asked.started);
+                }
+                let answer = self.pipeline.refusal(inquiry);
+                (event.status, event.duration) = (answer.status, asked.started.elapsed());
+                let mut response = self.finish(connection, &parts.headers, answer, event, asked.started).await;
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                response
             }
-            Admission::Form => self.answer_form(asked, inquiry, found, parts, body).await,
+            Admission::Form => self.answer_form((connection, asked), inquiry, found, parts, body).await,
         }
     }
 
@@ -87,7 +92,11 @@ impl Phones {
         let end = self.receive(about, parts, body, &mut received).await;
         let status = tell(&end, proven, &mut event);
         event.bytes = received;
-        (event, status, matches!(end, End::Kept(_)))
+        let is_kept = matches!(end, End::Kept(_));
+        if is_kept && proven {
+            self.brakes.proved(connection.peer.ip(), Instant::now());
+        }
+        (event, status, is_kept)
     }
 
     async fn receive(&self, about: About, parts: &Parts, mut body: Incoming, received: &mut u64) -> End {
@@ -123,7 +132,7 @@ impl Phones {
 
     async fn answer_form(
         &self,
-        asked: &Request<'_>,
+        (connection, asked): (&Connection, &Request<'_>),
         inquiry: &Inquiry,
         found: &Found,
         parts: &Parts,
@@ -160,10 +169,11 @@ impl Phones {
         if is_large {
             return refused(Refusal::TooLarge, format!("a form of more than {FORM_LIMIT} bytes"), 413);
         }
+        let Some(turn) = self.work.begin() else { return respond(Answer::try_later()) };
         let (answer, mut event) = self.pipeline.answer_with(asked, inquiry, found, Some(&Form::parse(&form)));
         let answer = self.settle(found, answer, &mut event).await;
-        self.recorder.record(event);
-        respond(answer)
+        drop(turn);
+        self.finish(connection, &parts.headers, answer, event, asked.started).await
     }
 
     /// Records the event, and answers without a body. A connection whose request was not read to its end can't go on.

@@ -163,7 +163,7 @@ impl<'d> Deployment<'d> {
         // The files that are there so far, by their place in the manifest.
         let mut places: Vec<usize> = Vec::new();
         let same = self.same.get(device.model.pack);
-        let limit = self.config.limits.profile_bytes;
+        let limit = &self.config.limits;
         for (index, entry) in pack.files.iter().enumerate() {
             if entry.audience != Audience::Device || !entry.is_for(device.model.model) {
                 continue;
@@ -236,7 +236,7 @@ fn public_files<'d>(config: &Config, generation: &'d Generation) -> Vec<PublicFi
                 let name = model.map_or("", |model| &*model.name);
                 let Some(path) = entry.paths.iter().find_map(|path| path.fill(None, None, name)) else { continue };
                 let outcome = generation
-                    .render_for_anyone(index, entry, number, config.limits.profile_bytes)
+                    .render_for_anyone(index, entry, number, &config.limits)
                     .map(|rendered| Profile::read(entry.format, rendered.body, rendered.parameters));
                 found.push(PublicFile { pack, entry, model, path, outcome });
             }

@@ -1,18 +1,19 @@
 //! How phones become devices without anybody typing their MAC: by the code of an invitation, as the makers' guides tell it for
 //! phones from a shop (`/cisco-init/<code>`), or by approval of those that were first seen in a staging network.
 
-mod brake;
 mod code;
 mod invite;
 mod redeem;
 mod token;
 mod waiting;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::brakes::Counts;
 use crate::config;
 use crate::fleet::{Fleet, FleetError, Refused};
 use crate::model::MacAddr;
@@ -24,13 +25,12 @@ pub use invite::{Invitation, LONGEST, MOST_USES};
 pub use redeem::Phone;
 pub use token::FirstContact;
 
-use brake::Brake;
-
 /// Lets phones become devices. Clones share everything.
 #[derive(Debug, Clone)]
 pub struct Onboarding {
     fleet: Fleet,
-    brake: Arc<Brake>,
+    /// Wrong codes by network.
+    wrong: Arc<Counts<IpAddr>>,
     certificate_required: bool,
     staging: Arc<[IpNet]>,
     most_waiting: u64,
@@ -38,6 +38,15 @@ pub struct Onboarding {
 
 /// How long a phone waits for the database.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Wrong codes of one network; then it has to wait until half of them are forgotten.
+const MOST_WRONG: u32 = 20;
+
+/// After this half of them are.
+const WINDOW: Duration = Duration::from_secs(3_600);
+
+/// Networks that are remembered.
+const NETWORKS: usize = 10_000;
 
 /// Why a phone can't be invited or approved.
 #[derive(Debug, thiserror::Error)]
@@ -70,7 +79,7 @@ impl Onboarding {
     pub fn new(fleet: Fleet, config: &config::Onboarding) -> Self {
         Self {
             fleet,
-            brake: Arc::new(Brake::new()),
+            wrong: Arc::new(Counts::new(NETWORKS, WINDOW)),
             certificate_required: config.certificate_required,
             staging: config.staging_networks.clone().into(),
             most_waiting: config.waiting,

@@ -6,7 +6,8 @@ use serde_json::Value;
 use time::OffsetDateTime;
 
 use super::invite::told;
-use super::{Code, Onboarding, OnboardingError, PATIENCE};
+use super::{Code, MOST_WRONG, Onboarding, OnboardingError, PATIENCE};
+use crate::brakes::network;
 use crate::fleet::{Actor, Edit, Expect, FleetError, Liberties, Name, What};
 use crate::model::{MacAddr, Secret};
 use crate::packs::Identified;
@@ -24,7 +25,7 @@ impl Onboarding {
             return Invited::Refused("codes are taken over TLS only".to_owned());
         }
         let now = Instant::now();
-        if self.brake.holds(peer, now) {
+        if self.wrong.get(&network(peer), now) >= MOST_WRONG {
             return Invited::Refused(format!("{peer} has come with too many wrong codes"));
         }
         let actor = Actor { name: String::new(), peer: Some(peer) };
@@ -33,7 +34,7 @@ impl Onboarding {
         match bound.unwrap_or_else(|error| Err(Stop::Error(error.into()))) {
             Ok(mac) => Invited::Bound(mac),
             Err(Stop::Wrong(why)) => {
-                self.brake.fail(peer, now);
+                self.wrong.add(network(peer), now);
                 Invited::Refused(why)
             }
             Err(Stop::Refused(why)) => Invited::Refused(why),

@@ -8,6 +8,7 @@ use tera::{ErrorKind, Tera, Value};
 use super::context::{self, Built, Shown};
 use super::error::RenderError;
 use super::form::Form;
+use super::guard::{self, Guard, Guarded, Limit, Stopped};
 use super::parameters::{self, Compiled, Making, Parameter};
 use super::{check, escape, filters, grandstream};
 use crate::model::{MacAddr, Secret, Serial};
@@ -20,6 +21,8 @@ pub struct Engine {
     /// Templates by the format they are escaped for.
     layouts: HashMap<Format, Tera>,
     expressions: Tera,
+    /// The templates with their steps, by name.
+    guarded: HashMap<String, Guarded>,
     /// By mapping file and family.
     mappings: BTreeMap<String, HashMap<String, Compiled>>,
 }
@@ -42,8 +45,7 @@ pub struct Job<'j> {
     pub device: Option<&'j DeviceFacts>,
     pub settings: &'j Effective,
     pub shown: Shown,
-    /// The largest profile, in bytes.
-    pub limit: usize,
+    pub limit: Limit,
     /// What the phone posted; none where there is no such request.
     pub form: Option<&'j Form>,
 }
@@ -61,18 +63,23 @@ impl Engine {
     pub fn new(pack: &Pack) -> Result<Self, Vec<RenderError>> {
         let mut errors = Vec::new();
         let mut layouts = HashMap::new();
+        let guard = |template: &crate::packs::TemplateText| (template.name.clone(), guard::guarded(&template.text));
+        let guarded: HashMap<_, _> = pack.templates.iter().map(guard).collect();
         for file in &pack.files {
             if matches!(file.source, Source::Template { .. }) && !layouts.contains_key(&file.format) {
                 let mut tera = instance(file.format);
-                let texts = pack.templates.iter().map(|template| (template.name.as_str(), template.text.as_str()));
+                let texts = guarded.iter().map(|(name, guarded)| (name.as_str(), guarded.text.as_str()));
                 if let Err(error) = tera.add_raw_templates(texts) {
-                    errors.extend(template_errors(pack, &error));
+                    // In the operator's own text, so that lines and columns are those of the file.
+                    let texts = pack.templates.iter().map(|template| (template.name.as_str(), template.text.as_str()));
+                    let error = instance(file.format).add_raw_templates(texts).err().unwrap_or(error);
+                    errors.extend(template_errors(pack, &error, &HashMap::new()));
                 }
                 layouts.insert(file.format, tera);
             }
         }
         errors.extend(pack.templates.iter().filter_map(|template| {
-            let (line, message) = filters::forbidden(&template.text)?;
+            let (line, message) = filters::forbidden(&template.text).or_else(|| guard::unstoppable(&template.text))?;
             Some(RenderError::Template { place: format!("{}:{line}", template.file.display()), message })
         }));
         // The values of expressions are escaped later, when a template lays them out.
@@ -98,7 +105,7 @@ impl Engine {
             told.push(error.clone());
             is_new
         });
-        if errors.is_empty() { Ok(Self { layouts, expressions, mappings }) } else { Err(errors) }
+        if errors.is_empty() { Ok(Self { layouts, expressions, guarded, mappings }) } else { Err(errors) }
     }
 
     /// Makes a file: rendered, escaped, checked.
@@ -106,6 +113,7 @@ impl Engine {
         let Source::Template { template, mapping } = &job.file.source else {
             return Err(RenderError::Missing("a template"));
         };
+        let _guard = Guard::begin(job.limit);
         let (lines, keys) = job.model.map_or((0, 0), |model| (model.lines, model.keys));
         let mut built = context::build(job.settings, lines, keys, job.shown)?;
         facts(job, &mut built);
@@ -129,15 +137,15 @@ impl Engine {
             built.context.insert_value("parameters", parameters::as_value(&list));
         }
         let tera = self.layouts.get(&job.file.format).ok_or(RenderError::Missing("a template"))?;
-        let mut out = Bounded::new(job.limit);
+        let mut out = Bounded::new(job.limit.bytes);
         if let Err(error) = tera.render_to(template, &built.context, &mut out) {
-            if out.over {
-                return Err(RenderError::TooLarge { template: place(job.pack, template), limit: job.limit });
+            if let Some(stopped) = out.stopped() {
+                return Err(stopped_at(place(job.pack, template), stopped, job.limit));
             }
             if matches!(error.kind(), ErrorKind::Io(_)) {
                 return Err(unfit(job, template, &error));
             }
-            let mut error = template_errors(job.pack, &error).into_iter().next();
+            let mut error = template_errors(job.pack, &error, &self.guarded).into_iter().next();
             if let Some(RenderError::Template { message, .. }) = error.as_mut().filter(|_| job.shown == Shown::Absent) {
                 message.push_str(" (a file for anyone sees no device and no secret)");
             }
@@ -168,6 +176,7 @@ fn instance(format: Format) -> Tera {
     tera.autoescape_on([""]);
     tera.set_escape_fn(escape::escape_fn(format));
     filters::register(&mut tera);
+    guard::register(&mut tera);
     tera
 }
 
@@ -238,13 +247,15 @@ fn unfit(job: &Job<'_>, template: &str, error: &tera::Error) -> RenderError {
 }
 
 /// What is wrong with templates, each with its file; at least one.
-fn template_errors(pack: &Pack, error: &tera::Error) -> Vec<RenderError> {
+fn template_errors(pack: &Pack, error: &tera::Error, guarded: &HashMap<String, Guarded>) -> Vec<RenderError> {
     let (message, _) = message_of(error);
     let at = |place: String, message: &str| RenderError::Template { place, message: message.to_owned() };
     match error.kind() {
         ErrorKind::RenderingError(report) | ErrorKind::SyntaxError(report) => {
             let span = report.span();
-            let place = format!("{}:{}:{}", place(pack, report.filename()), span.start_line, span.start_col + 1);
+            let (line, column) = (span.start_line, span.start_col + 1);
+            let column = guarded.get(report.filename()).map_or(column, |guarded| guarded.column(line, column));
+            let place = format!("{}:{line}:{column}", place(pack, report.filename()));
             vec![at(place, &message)]
         }
         ErrorKind::CircularInclude { tpl, .. } => vec![at(place(pack, tpl), "the template includes itself")],
@@ -282,6 +293,14 @@ fn place(pack: &Pack, template: &str) -> String {
     found.map_or_else(|| template.to_owned(), |known| known.file.display().to_string())
 }
 
+/// A template that would not end.
+pub(super) fn stopped_at(template: String, stopped: Stopped, limit: Limit) -> RenderError {
+    match stopped {
+        Stopped::Size => RenderError::TooLarge { template, limit: limit.bytes },
+        Stopped::Time => RenderError::TooSlow { template, limit: limit.time },
+    }
+}
+
 /// Takes secrets out of a message of the template engine's, which may quote a value.
 fn scrubbed(error: RenderError, secrets: &[Secret]) -> RenderError {
     let scrub = |message: String| {
@@ -301,17 +320,24 @@ fn scrubbed(error: RenderError, secrets: &[Secret]) -> RenderError {
     }
 }
 
-/// Takes no more bytes than the limit.
+/// Takes no more bytes than the limit, and none after the time.
 pub(super) struct Bounded {
     pub bytes: Vec<u8>,
     limit: usize,
     /// Whether more came than it takes.
-    pub over: bool,
+    over: bool,
+    /// Writes until the time is looked at.
+    writes: u8,
 }
 
 impl Bounded {
     pub fn new(limit: usize) -> Self {
-        Self { bytes: Vec::with_capacity(16 * 1024), limit, over: false }
+        Self { bytes: Vec::with_capacity(16 * 1024), limit, over: false, writes: 0 }
+    }
+
+    /// Why the render was stopped, if it was.
+    pub fn stopped(&self) -> Option<Stopped> {
+        if self.over { Some(Stopped::Size) } else { guard::stopped() }
     }
 }
 
@@ -320,6 +346,10 @@ impl Write for Bounded {
         if self.bytes.len() + bytes.len() > self.limit {
             self.over = true;
             return Err(io::Error::other("too large"));
+        }
+        self.writes = self.writes.wrapping_add(1);
+        if self.writes == 0 && !guard::is_in_time() {
+            return Err(io::Error::other("too slow"));
         }
         self.bytes.extend_from_slice(bytes);
         Ok(bytes.len())

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::delivery::DeliveryError;
 use crate::settings::{Origin, SecretError};
@@ -22,6 +23,10 @@ pub enum RenderError {
     Malformed { template: String, line: u32, message: String },
     /// The rendered text is larger than the configured limit, in bytes.
     TooLarge { template: String, limit: usize },
+    /// The file took too long for another device, and is tried for one more just now.
+    Suspect,
+    /// Rendering took longer than it may.
+    TooSlow { template: String, limit: Duration },
     /// The profile could not be compressed or encrypted.
     Delivery(String),
     /// The file needs something that this request can't tell: a MAC, a model.
@@ -34,8 +39,10 @@ impl fmt::Display for RenderError {
             Self::Secret { origin, .. } => write!(f, "{origin}: ")?,
             Self::Expression { place, .. } | Self::Template { place, .. } => write!(f, "{place}: ")?,
             Self::Value { made_by, .. } => write!(f, "{made_by}: ")?,
-            Self::Malformed { template, .. } | Self::TooLarge { template, .. } => write!(f, "{template}: ")?,
-            Self::Delivery(_) | Self::Missing(_) => {}
+            Self::Malformed { template, .. } | Self::TooLarge { template, .. } | Self::TooSlow { template, .. } => {
+                write!(f, "{template}: ")?;
+            }
+            Self::Suspect | Self::Delivery(_) | Self::Missing(_) => {}
         }
         f.write_str(&self.message())
     }
@@ -50,8 +57,10 @@ impl RenderError {
             Self::Secret { origin, .. } => return (Some(origin.source.clone()), Some(origin.line)),
             Self::Expression { place, .. } | Self::Template { place, .. } => place,
             Self::Value { made_by, .. } => made_by,
-            Self::Malformed { template, .. } | Self::TooLarge { template, .. } => template,
-            Self::Delivery(_) | Self::Missing(_) => return (None, None),
+            Self::Malformed { template, .. } | Self::TooLarge { template, .. } | Self::TooSlow { template, .. } => {
+                template
+            }
+            Self::Suspect | Self::Delivery(_) | Self::Missing(_) => return (None, None),
         };
         // Line and column stand last: a path may hold a colon of its own.
         let number = |place: &str| {
@@ -79,6 +88,8 @@ impl RenderError {
                 format!("the rendered text is malformed at its line {line}: {message}")
             }
             Self::TooLarge { limit, .. } => format!("renders more than {limit} bytes (limits.profile_bytes)"),
+            Self::TooSlow { limit, .. } => format!("renders for longer than {limit:?} (limits.render_time)"),
+            Self::Suspect => "the file took too long for another device, and is rendered for one at a time".to_owned(),
             Self::Delivery(why) => format!("[delivery]: {why}"),
             Self::Missing(what) => format!("the file can't be made without {what}"),
         }

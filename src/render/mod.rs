@@ -12,10 +12,12 @@ mod escape;
 mod filters;
 mod form;
 mod grandstream;
+mod guard;
 mod parameters;
 
 pub use context::{MASK, Shown};
 pub use engine::{DeviceFacts, Engine, Job, Rendered};
 pub use error::RenderError;
 pub use form::{FORM_LIMIT, Form};
+pub use guard::Limit;
 pub use parameters::{Made, Parameter};

@@ -8,6 +8,7 @@ use tera::{Context, Map, Tera, Value};
 use super::context::{Built, MASK, Shown, plain};
 use super::engine::Bounded;
 use super::error::RenderError;
+use super::guard::{self, Limit};
 use super::{escape, filters};
 use crate::packs::{Entry, Format, Mapping, ParameterList, sources_of};
 use crate::settings::{Effective, Key, Origin, Value as Own};
@@ -72,19 +73,21 @@ impl Scope {
             starts.push(line);
             line += entry.expression.matches('\n').count();
             // What an expression sets must not hold in the next one; a loop is what Tera has for a scope.
+            let guarded = guard::guarded(&entry.expression);
             if entry.expression.contains("set ") {
                 text.push_str("{% for _ in [0] %}");
-                text.push_str(&entry.expression);
+                text.push_str(&guarded.text);
                 text.push_str("{% endfor %}");
             } else {
-                text.push_str(&entry.expression);
+                text.push_str(&guarded.text);
             }
             text.push(SEPARATOR);
         }
         let scope = Self { template, entries, starts };
-        if let Some((entry, message)) =
-            scope.entries.iter().find_map(|entry| Some((entry, filters::forbidden(&entry.expression)?.1)))
-        {
+        if let Some((entry, message)) = scope.entries.iter().find_map(|entry| {
+            let refused = filters::forbidden(&entry.expression).or_else(|| guard::unstoppable(&entry.expression));
+            Some((entry, refused?.1))
+        }) {
             return Err(failed(mapping, entry, message));
         }
         if let Err(error) = tera.add_raw_template(&scope.template, &text) {
@@ -105,20 +108,17 @@ impl Scope {
     /// The value of each entry.
     fn values(&self, making: &Making<'_>, context: &Context) -> Result<Vec<String>, RenderError> {
         let (tera, mapping) = (making.tera, making.mapping);
-        let mut out = Bounded::new(making.limit);
+        let mut out = Bounded::new(making.limit.bytes);
         if let Err(error) = tera.render_to(&self.template, context, &mut out) {
-            if out.over {
-                return Err(RenderError::TooLarge {
-                    template: mapping.source.display().to_string(),
-                    limit: making.limit,
-                });
+            if let Some(stopped) = out.stopped() {
+                return Err(super::engine::stopped_at(mapping.source.display().to_string(), stopped, making.limit));
             }
             let (message, line) = super::engine::message_of(&error);
             // Entries on one line of the template share it; the last that begins there or before is close enough to
             // look at, and one that fails alone is named exactly.
             let alone = self.entries.iter().find_map(|entry| {
                 let mut tera = tera.clone();
-                tera.add_raw_template("expression", &entry.expression).ok()?;
+                tera.add_raw_template("expression", &guard::guarded(&entry.expression).text).ok()?;
                 let error = tera.render("expression", context).err()?;
                 Some(failed(mapping, entry, super::engine::message_of(&error).0))
             });
@@ -161,8 +161,8 @@ pub struct Making<'m> {
     pub settings: &'m Effective,
     pub params: bool,
     pub shown: Shown,
-    /// Bytes that one scope may render.
-    pub limit: usize,
+    /// What one scope may render.
+    pub limit: Limit,
 }
 
 impl Making<'_> {

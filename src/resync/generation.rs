@@ -11,7 +11,7 @@ use super::profiles::{Device, Profiles};
 use crate::delivery::{Delivery, Encryption, KeyDigest};
 use crate::document::{Problem, Problems};
 use crate::packs::{FileEntry, ModelId, Pack, Packs, Source};
-use crate::render::{DeviceFacts, Engine, Form, Job, RenderError, Rendered, Shown};
+use crate::render::{DeviceFacts, Engine, Form, Job, Limit, RenderError, Rendered, Shown};
 use crate::settings::{Effective, Layer};
 
 /// One loaded, validated set of packs and file layers.
@@ -197,7 +197,7 @@ impl Generation {
         file: &FileEntry,
         settings: &Effective,
         shown: Shown,
-        limit: usize,
+        limit: impl Into<Limit>,
     ) -> Result<Rendered, RenderError> {
         self.render_with_form(device, file, settings, shown, limit, None)
     }
@@ -209,13 +209,22 @@ impl Generation {
         file: &FileEntry,
         settings: &Effective,
         shown: Shown,
-        limit: usize,
+        limit: impl Into<Limit>,
         form: Option<&Form>,
     ) -> Result<Rendered, RenderError> {
         let (pack, model) = self.packs.pack_and_model(device.model).ok_or(RenderError::Missing("a model"))?;
         let engine = self.engines.get(device.model.pack).ok_or(RenderError::Missing("a pack"))?;
         let facts = self.facts(device);
-        engine.render(&Job { pack, file, model: Some(model), device: Some(&facts), settings, shown, limit, form })
+        engine.render(&Job {
+            pack,
+            file,
+            model: Some(model),
+            device: Some(&facts),
+            settings,
+            shown,
+            limit: limit.into(),
+            form,
+        })
     }
 
     /// Renders a file for anyone.
@@ -224,7 +233,7 @@ impl Generation {
         pack_index: usize,
         file: &FileEntry,
         model: Option<usize>,
-        limit: usize,
+        limit: impl Into<Limit>,
     ) -> Result<Rendered, RenderError> {
         self.render_for_anyone_with_form(pack_index, file, model, limit, None)
     }
@@ -235,14 +244,23 @@ impl Generation {
         pack_index: usize,
         file: &FileEntry,
         model: Option<usize>,
-        limit: usize,
+        limit: impl Into<Limit>,
         form: Option<&Form>,
     ) -> Result<Rendered, RenderError> {
         let pack = self.packs.get(pack_index).ok_or(RenderError::Missing("a pack"))?;
         let engine = self.engines.get(pack_index).ok_or(RenderError::Missing("a pack"))?;
         let settings = self.settings_for_anyone(pack_index, model);
         let model = model.and_then(|model| pack.models.get(model));
-        let job = Job { pack, file, model, device: None, settings: &settings, shown: Shown::Absent, limit, form };
+        let job = Job {
+            pack,
+            file,
+            model,
+            device: None,
+            settings: &settings,
+            shown: Shown::Absent,
+            limit: limit.into(),
+            form,
+        };
         engine.render(&job)
     }
 

@@ -9,6 +9,7 @@ mod profiles;
 mod proof;
 mod provenance;
 mod request;
+mod stopped;
 mod target;
 mod upload;
 

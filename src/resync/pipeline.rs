@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use bytes::Bytes;
 use hmac::{Hmac, KeyInit, Mac};
+use prometheus_client::metrics::counter::Counter;
 use sha2::Sha256;
 
 use super::cache::{Profiles as Cache, Ready, Slot};
@@ -13,14 +14,15 @@ use super::lookup::{Bearer, DeviceKey, Found, Invited, Known, Lookup};
 use super::profiles::Device;
 use super::proof::Opening;
 use super::request::{Answer, ClientCertificate, Request};
+use super::stopped::{Stopped, Which};
 use super::target::Target;
 use crate::events::{Event, Flag, Kind, Outcome, Refusal, cut};
 use crate::identity::password::{Carried, Claim, Passwords};
 use crate::identity::url_token::{Presented, UrlToken};
 use crate::identity::{Access, Proof, TokenEvidence};
-use crate::model::Secret;
+use crate::model::{MacAddr, Secret};
 use crate::packs::{Audience, Candidate, FileEntry, Identified, Packs, Source};
-use crate::render::{Form, RenderError, Shown};
+use crate::render::{Form, Limit, RenderError, Shown};
 use crate::settings::Effective;
 
 /// The pipeline: the generation in force, and the profiles kept ready.
@@ -30,8 +32,8 @@ pub struct Pipeline {
     cache: Cache,
     /// Keys the ETags: an unkeyed digest of a profile would let anyone who may fetch it encrypted try passwords on it.
     etag_key: Secret,
-    /// The largest profile, in bytes.
-    profile_limit: usize,
+    profile_limit: Limit,
+    stopped: Stopped,
     /// None: no listener asks for passwords.
     pub(super) passwords: Option<Passwords>,
     /// The device that was asked for last: what is done for it is done for those whom nobody knows, too.
@@ -42,16 +44,23 @@ pub struct Pipeline {
 const STATIC_LIMIT: u64 = 16 << 20;
 
 impl Pipeline {
-    pub fn new(generation: Generation, cache_bytes: u64, etag_key: Secret, profile_limit: usize) -> Self {
+    pub fn new(generation: Generation, cache_bytes: u64, etag_key: Secret, profile_limit: impl Into<Limit>) -> Self {
         let (generation, cache) = (ArcSwap::from_pointee(generation), Cache::new(cache_bytes));
+        let (profile_limit, stopped) = (profile_limit.into(), Stopped::default());
         let (passwords, stand_in) = (None, ArcSwapOption::empty());
-        Self { generation, cache, etag_key, profile_limit, passwords, stand_in }
+        Self { generation, cache, etag_key, profile_limit, stopped, passwords, stand_in }
     }
 
     /// The same, asking for passwords on the listeners that are to.
     #[must_use]
     pub fn with_passwords(self, passwords: Passwords) -> Self {
         Self { passwords: Some(passwords), ..self }
+    }
+
+    /// The same, counting the renders that are stopped because they take too long.
+    #[must_use]
+    pub fn counting(self, stopped: Counter) -> Self {
+        Self { stopped: Stopped::counting(stopped), ..self }
     }
 
     /// The generation in force.
@@ -180,6 +189,21 @@ pub struct Inquiry {
     pub(super) claim: Option<Claim>,
     /// Whether its path is one of devices' files or uploads, whether there is such a device or not.
     pub(super) of_devices: bool,
+}
+
+impl Inquiry {
+    /// The phone whose password is tried, if one is. Known or not: nobody has been looked up for this.
+    pub fn tries_password_of(&self) -> Option<MacAddr> {
+        self.claim.as_ref().filter(|claim| claim.is_try())?;
+        self.files.iter().flatten().chain(&self.uploads).find_map(|candidate| candidate.captures.mac)
+    }
+
+    /// Lets the password that it came with hold for nobody.
+    pub fn distrust(&mut self) {
+        if let Some(claim) = &mut self.claim {
+            claim.distrust();
+        }
+    }
 }
 
 /// The device that a path names; where it names none, the one that the certificate does.
@@ -605,7 +629,10 @@ impl<'a> Asking<'a> {
     fn rendered(&self, meant: &Meant<'_>, device: &Device, settings: &Effective, blank: Ready) -> Result<Ready, Stop> {
         let limit = self.pipeline.profile_limit;
         let generation = self.generation;
-        let rendered = generation.render_with_form(device, meant.file, settings, Shown::Real, limit, self.form)?;
+        let which = Which::of(generation, meant.candidate, blank.fingerprint, Some(device.mac));
+        let rendered = self.pipeline.stopped.guard(which, || {
+            generation.render_with_form(device, meant.file, settings, Shown::Real, limit, self.form)
+        })?;
         if !meant.file.delivery {
             return Ok(self.plain(meant.file, rendered.body, blank));
         }
@@ -642,7 +669,11 @@ impl<'a> Asking<'a> {
         }
         let limit = self.pipeline.profile_limit;
         let pack = meant.candidate.pack;
-        let rendered = self.generation.render_for_anyone_with_form(pack, meant.file, model, limit, self.form)?;
+        let which = Which::of(self.generation, meant.candidate, fingerprint, None);
+        let rendered = self
+            .pipeline
+            .stopped
+            .guard(which, || self.generation.render_for_anyone_with_form(pack, meant.file, model, limit, self.form))?;
         let blank = Ready::blank(fingerprint, Access::default(), false);
         let ready = Arc::new(self.plain(meant.file, rendered.body, blank));
         if is_kept {

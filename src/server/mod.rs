@@ -3,6 +3,7 @@
 
 mod first_start;
 mod passwords;
+mod privileges;
 mod reload;
 mod watch;
 
@@ -19,11 +20,12 @@ use tokio::sync::watch as tokio_watch;
 use tokio::task::JoinSet;
 
 use crate::api::{self, Api};
+use crate::brakes::Brakes;
 use crate::config::{Config, DatabaseUrl, Limits};
 use crate::document::{Problem, Problems};
 use crate::events::{Flushed, Metrics, Recorder, RecorderError};
 use crate::fleet::{Fleet, FleetError};
-use crate::http::{Admin, Folders, Phones};
+use crate::http::{Admin, Folders, Load, Phones, Work};
 use crate::identity::password::Passwords;
 use crate::model::Secret;
 use crate::onboarding::Onboarding;
@@ -35,7 +37,10 @@ use crate::uploads::{UploadError, Uploads};
 use crate::vault::{self, UnlockError};
 use crate::webhooks::{self, WebhookError};
 
+use privileges::Becoming;
+
 pub use first_start::{FirstStart, first_start};
+pub use privileges::{PrivilegeError, check as check_privileges};
 pub use reload::Reloader;
 pub use watch::Watching;
 
@@ -48,6 +53,7 @@ pub struct Server {
     follower: Follower,
     onboarding: Onboarding,
     uploads: Uploads,
+    brakes: Brakes,
     stop: tokio_watch::Sender<bool>,
     listeners: JoinSet<()>,
     /// Dropped with the server: then nothing is watched any more.
@@ -71,6 +77,8 @@ pub enum StartError {
     Webhook(#[from] WebhookError),
     #[error(transparent)]
     Uploads(#[from] UploadError),
+    #[error(transparent)]
+    Privileges(#[from] PrivilegeError),
     #[error("{listener}: {error}")]
     Bind { listener: String, error: BindError },
     #[error("{path} can't be made or read: {why}")]
@@ -111,7 +119,27 @@ impl Server {
         for warning in acceptors.iter().flatten().flat_map(|acceptor| acceptor.warnings()) {
             tracing::warn!("{warning}");
         }
+        let becoming = Becoming::of(&config.process)?;
+        let mut addresses = Vec::new();
+        let mut bound = Vec::new();
+        for (listener, acceptor) in config.listeners.iter().zip(acceptors.iter().cloned()) {
+            let socket = bind(listener.address)
+                .map_err(|error| StartError::Bind { listener: format!("listener \"{}\"", listener.name), error })?;
+            let name: Arc<str> = listener.name.as_str().into();
+            addresses.push((name.clone(), socket.local_addr().unwrap_or(listener.address)));
+            bound.push(Listening { name, socket, acceptor });
+        }
+        let admin_socket = config.admin.address.map(bind).transpose();
+        let admin_socket = admin_socket.map_err(|error| StartError::Bind { listener: "admin".to_owned(), error })?;
+        let admin = admin_socket.as_ref().and_then(|socket| socket.local_addr().ok());
+        let is_new = !config.data_dir.exists();
         make_folder(&config.data_dir)?;
+        if let Some(becoming) = &becoming {
+            if is_new {
+                becoming.own(&config.data_dir)?;
+            }
+            becoming.become_it()?;
+        }
         let etag_key = etag_key(&config)?;
         let store = Store::open(&config.database).await?;
         let vault::Unlocked { vault, made } = vault::unlock(&config, &store).await?;
@@ -124,8 +152,9 @@ impl Server {
         let uploads = Uploads::start(store.clone(), &config.uploads, &config.data_dir).await?;
         let recorder = Recorder::start(store, &config.events, &config.data_dir, metrics.clone())?;
         let (passwords, settled) = Passwords::new(&config, nonce_key(&config)?).map_err(no_randomness)?;
-        let pipeline = Pipeline::new(generation, config.cache.bytes, etag_key, config.limits.profile_bytes);
-        let pipeline = Arc::new(pipeline.with_passwords(passwords));
+        let pipeline = Pipeline::new(generation, config.cache.bytes, etag_key, &config.limits);
+        let pipeline = pipeline.with_passwords(passwords).counting(metrics.counters().renders_stopped.clone());
+        let pipeline = Arc::new(pipeline);
         let reloader = Reloader::new(
             config.clone(),
             pipeline.clone(),
@@ -143,23 +172,14 @@ impl Server {
 
         let folders = Folders::new(&config.folders);
         let (inviting, keeping) = (onboarding.clone(), uploads.clone());
-        let phones = Phones::new(pipeline, records.clone(), inviting, recorder.clone(), keeping, folders);
-        let bounds = Bounds::new(&config.limits);
+        let bounds = Bounds::new(&config.limits).counting(metrics.counters().clone());
+        let brakes = Brakes::new(&config.brakes, metrics.counters().clone());
+        let work = Work::new(config.limits.requests, metrics.counters().requests_shed.clone());
+        let braking = (brakes.clone(), work.clone());
+        let phones = Phones::new(pipeline, records.clone(), inviting, recorder.clone(), keeping, folders, braking);
         let (stop, stopping) = tokio_watch::channel(false);
         let mut listeners = JoinSet::new();
         listeners.spawn(uploads.clone().keep_pruned(stopping.clone()));
-        let mut addresses = Vec::new();
-        let mut bound = Vec::new();
-        for (listener, acceptor) in config.listeners.iter().zip(acceptors) {
-            let socket = bind(listener.address)
-                .map_err(|error| StartError::Bind { listener: format!("listener \"{}\"", listener.name), error })?;
-            let name: Arc<str> = listener.name.as_str().into();
-            addresses.push((name.clone(), socket.local_addr().unwrap_or(listener.address)));
-            bound.push(Listening { name, socket, acceptor });
-        }
-        let admin_socket = config.admin.address.map(bind).transpose();
-        let admin_socket = admin_socket.map_err(|error| StartError::Bind { listener: "admin".to_owned(), error })?;
-        let admin = admin_socket.as_ref().and_then(|socket| socket.local_addr().ok());
         for listening in bound {
             let (answering, failing) = (phones.clone(), phones.clone());
             let answer = move |connection, request| {
@@ -183,9 +203,15 @@ impl Server {
                     Box::pin(async move { reloader.reload().await })
                 }),
                 body_bytes: config.admin.body_bytes,
-                profile_bytes: config.limits.profile_bytes,
+                rendering: (&config.limits).into(),
             });
-            let admin = Admin::new(metrics, bounds, &config.admin.metrics_networks, records.clone(), api);
+            let admin = Admin::new(
+                metrics,
+                Load { bounds, brakes: brakes.clone(), work },
+                &config.admin.metrics_networks,
+                records.clone(),
+                api,
+            );
             let answer = move |connection, request| {
                 let admin = admin.clone();
                 async move { admin.answer(connection, request).await }
@@ -252,6 +278,7 @@ impl Server {
             follower,
             onboarding: inviting,
             uploads,
+            brakes,
             stop,
             listeners,
             _watching: watching,
@@ -291,6 +318,11 @@ impl Server {
         &self.recorder
     }
 
+    /// What brakes those who ask in vain.
+    pub fn brakes(&self) -> &Brakes {
+        &self.brakes
+    }
+
     /// What phones have sent.
     pub fn uploads(&self) -> &Uploads {
         &self.uploads
@@ -300,6 +332,7 @@ impl Server {
     pub async fn stop(mut self) -> Flushed {
         // An error means that no listener is left to be told.
         let _ = self.stop.send(true);
+        self.brakes.release();
         while self.listeners.join_next().await.is_some() {}
         self.recorder.close().await
     }

@@ -23,14 +23,14 @@ use socket2::{Domain, Socket, Type};
 use time::OffsetDateTime;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
 use super::acceptor::Acceptor;
+use super::bounds::Bounds;
 use super::handshake::HandshakeError;
 use super::stall::Stall;
-use crate::config::Limits;
 use crate::resync::{Connection, TlsSession};
 
 /// Connections that the operating system keeps ready while all places are taken, and in the moment of a mass reboot.
@@ -91,26 +91,6 @@ pub struct Listening {
     pub acceptor: Option<Arc<Acceptor>>,
 }
 
-/// What one peer may do, and all of them together. Clones share the count of connections: one is made, and every listener
-/// gets a clone.
-#[derive(Debug, Clone)]
-pub struct Bounds {
-    limits: Arc<Limits>,
-    places: Arc<Semaphore>,
-}
-
-impl Bounds {
-    pub fn new(limits: &Limits) -> Self {
-        let places = limits.connections.clamp(1, Semaphore::MAX_PERMITS);
-        Self { limits: Arc::new(limits.clone()), places: Arc::new(Semaphore::new(places)) }
-    }
-
-    /// Connections that are open now, over all listeners.
-    pub fn open_connections(&self) -> usize {
-        self.limits.connections.saturating_sub(self.places.available_permits())
-    }
-}
-
 /// Why a connection ended before any request could be answered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConnectionError {
@@ -119,6 +99,9 @@ pub enum ConnectionError {
     /// What a port scanner does, or the health check of a load balancer.
     #[error("the peer closed the connection without asking for anything")]
     NoRequest,
+    /// Over `limits.connections_per_network`.
+    #[error("its network has {0} connections open (limits.connections_per_network)")]
+    Crowded(usize),
     #[error("no whole request came within {0:?}")]
     Timeout(Duration),
     /// It was answered with 400 or 431, if at all.
@@ -218,10 +201,10 @@ pub async fn serve<H, A, F>(
                 peer: SocketAddr::new(peer.ip().to_canonical(), peer.port()),
                 tls: None,
             },
-            limits: bounds.limits.clone(),
+            bounds: bounds.clone(),
             handler: handler.clone(),
             shutdown: shutdown.clone(),
-            _place: place,
+            place: Some(place),
         };
         let (acceptor, failed) = (acceptor.clone(), failed.clone());
         tasks.spawn(async move {
@@ -273,11 +256,11 @@ fn note_panic(listener: &str, ended: Result<(), JoinError>) {
 /// One connection, from its first byte to its last.
 struct Conversation<H> {
     connection: Connection,
-    limits: Arc<Limits>,
+    bounds: Bounds,
     handler: H,
     shutdown: watch::Receiver<bool>,
-    /// Given back when the connection is gone.
-    _place: OwnedSemaphorePermit,
+    /// Taken for it when it was accepted.
+    place: Option<OwnedSemaphorePermit>,
 }
 
 impl<H, A> Conversation<H>
@@ -290,14 +273,29 @@ where
         stream: TcpStream,
         acceptor: Option<Arc<Acceptor>>,
     ) -> Result<(), (ConnectionError, Option<TlsSession>)> {
+        let peer = self.connection.peer.ip();
+        let Some(place) = self.place.take() else { return Ok(()) };
+        // Given back when the connection is gone.
+        let _place = tokio::select! {
+            biased;
+            place = self.bounds.enter(peer, place) => place.map_err(|error| (error, None))?,
+            // It has no place yet, and nothing was begun.
+            () = stopped(self.shutdown.clone()) => return Ok(()),
+        };
         // Answers are written in one go; waiting for more to send only delays the last packet. It fails only on a socket that
         // is broken already, which the next read tells better.
         let _ = stream.set_nodelay(true);
-        let stream = Stall::new(stream, self.limits.response_timeout);
+        let turn = match &acceptor {
+            Some(_) => Some(self.bounds.turn(&stream).await.map_err(|error| (error, None))?),
+            None => None,
+        };
+        let limits = self.bounds.limits.clone();
+        let stream = Stall::new(stream, limits.response_timeout);
         match acceptor {
             None => self.speak(stream).await.map_err(|error| (error, None)),
             Some(acceptor) => {
                 let (stream, session) = acceptor.accept(stream).await.map_err(|error| (error.into(), None))?;
+                drop(turn);
                 self.connection.tls = Some(session.clone());
                 self.speak(stream).await.map_err(|error| (error, Some(session)))
             }
@@ -309,7 +307,8 @@ where
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let Self { connection, limits, handler, shutdown, _place } = self;
+        let Self { connection, bounds, handler, shutdown, place: _ } = self;
+        let limits = bounds.limits;
         let requests = AtomicUsize::new(0);
         let service = service_fn(|request| {
             let last = requests.fetch_add(1, Ordering::Relaxed) + 1 >= limits.requests_per_connection;

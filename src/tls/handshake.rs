@@ -36,6 +36,9 @@ const ALERTS: std::ops::Range<i32> = 1000..1256;
 pub enum HandshakeError {
     #[error("the TLS handshake was not finished within {0:?}")]
     Timeout(Duration),
+    /// Over `limits.handshakes`, for as long as a handshake may take.
+    #[error("too many made their handshake for {0:?} (limits.handshakes)")]
+    Crowded(Duration),
     #[error("the peer closed the connection in the middle of the TLS handshake")]
     Closed,
     #[error("plain HTTP came to a TLS listener: the URL has to begin with https://")]

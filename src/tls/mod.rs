@@ -6,6 +6,7 @@
 
 mod accept;
 mod acceptor;
+mod bounds;
 pub mod certificates;
 mod client;
 mod context;
@@ -14,7 +15,8 @@ mod pem;
 mod stall;
 mod verify;
 
-pub use accept::{BindError, Bounds, ConnectionError, ConnectionFailure, Listening, bind, serve};
+pub use accept::{BindError, ConnectionError, ConnectionFailure, Listening, bind, serve};
 pub use acceptor::Acceptor;
+pub use bounds::Bounds;
 pub use client::{ClientTls, ClientTlsError};
 pub use handshake::HandshakeError;

@@ -1,13 +1,14 @@
 //! Slows down those who present wrong tokens. No token can be guessed; this keeps the tries from costing the database and
 //! the log anything. Who presents a token that was right a moment ago is never held up by others behind the same address.
 
-use std::net::{IpAddr, Ipv6Addr};
-use std::sync::Mutex;
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use quick_cache::sync::Cache;
 
-/// Wrong tokens that one source may present within [`WINDOW`].
+use crate::brakes::{Counts, network};
+
+/// Wrong tokens that one source may present; then it waits until half of them are forgotten.
 const MOST: u32 = 20;
 const WINDOW: Duration = Duration::from_secs(60);
 
@@ -17,32 +18,24 @@ const REMEMBERED: usize = 4096;
 /// How long a token that was right counts as such here. It is still looked up each time.
 const TRUSTED: Duration = Duration::from_secs(300);
 
-/// Counts wrong tokens by source. Bounded in memory; the oldest are forgotten first.
+/// Counts wrong tokens by source. Bounded in memory.
 #[derive(Debug)]
 pub struct Brake {
-    wrong: Cache<IpAddr, Tries>,
+    wrong: Counts<IpAddr>,
     right: Cache<String, Instant>,
-    /// Held while a count goes up.
-    counting: Mutex<()>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Tries {
-    count: u32,
-    since: Instant,
 }
 
 impl Default for Brake {
     fn default() -> Self {
-        Self { wrong: Cache::new(REMEMBERED), right: Cache::new(REMEMBERED), counting: Mutex::default() }
+        Self { wrong: Counts::new(REMEMBERED, WINDOW), right: Cache::new(REMEMBERED) }
     }
 }
 
 impl Brake {
     /// How long the source has to wait, if it has tried too often.
     pub fn wait(&self, source: IpAddr, now: Instant) -> Option<Duration> {
-        let tries = self.wrong.get(&network(source)).filter(|tries| tries.count >= MOST)?;
-        WINDOW.checked_sub(now.saturating_duration_since(tries.since)).filter(|rest| !rest.is_zero())
+        let source = network(source);
+        (self.wrong.get(&source, now) >= MOST).then(|| self.wrong.rest(&source, now))
     }
 
     /// Whether the token with this digest was right lately.
@@ -59,22 +52,7 @@ impl Brake {
 
     /// Notes a wrong one. True where the source has now tried too often.
     pub fn wrong(&self, source: IpAddr, now: Instant) -> bool {
-        let _one_at_a_time = self.counting.lock();
-        let source = network(source);
-        let fresh = Tries { count: 0, since: now };
-        let tries = self.wrong.get(&source).filter(|tries| now.saturating_duration_since(tries.since) < WINDOW);
-        let tries = tries.unwrap_or(fresh);
-        let count = tries.count.saturating_add(1);
-        self.wrong.insert(source, Tries { count, ..tries });
-        count == MOST
-    }
-}
-
-/// One source: an IPv4 address, or the /64 that one subscriber has of IPv6.
-fn network(source: IpAddr) -> IpAddr {
-    match source.to_canonical() {
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
-        address => address,
+        self.wrong.add(network(source), now) == MOST
     }
 }
 
@@ -102,14 +80,5 @@ mod tests {
         assert!(!brake.is_trusted("a", now));
         brake.right("a", now);
         assert!(brake.is_trusted("a", now) && !brake.is_trusted("a", now + TRUSTED));
-    }
-
-    #[test]
-    fn memory_is_bounded() {
-        let (brake, now) = (Brake::default(), Instant::now());
-        for number in 0..50_000u32 {
-            brake.wrong(std::net::Ipv4Addr::from_bits(number).into(), now);
-        }
-        assert!(brake.wrong.len() <= REMEMBERED);
     }
 }

@@ -33,6 +33,7 @@ fn node() -> Deployment {
     copy(&root().join("examples/two-nodes"), &deployment.path(""));
     let config = std::fs::read_to_string(deployment.path("resyncd.toml")).unwrap();
     let config = config.replace("0.0.0.0:8443", "127.0.0.1:0").replace("0.0.0.0:8090", "127.0.0.1:0");
+    let config = config + "\n[process]\nkeep_root = true\n";
     deployment.write("resyncd.toml", config.replace("../../templates", root().join("templates").to_str().unwrap()));
     deployment
 }
@@ -205,7 +206,8 @@ fn the_files_beside_the_configuration_are_sound() {
     }
     if let Some(mut systemd) = program("systemd-analyze") {
         // What is not on this machine (the user, the program) is no mistake of the unit.
-        let output = run(systemd.args(["verify", "--man=no"]).arg(folder.join("resyncd.service")));
+        let unit = root().join("examples/systemd/resyncd.service");
+        let output = run(systemd.args(["verify", "--man=no"]).arg(unit));
         let said = String::from_utf8_lossy(&output.stderr);
         let ours = said.lines().filter(|line| line.contains("resyncd.service") && !line.contains("not executable"));
         assert_eq!(ours.count(), 0, "{said}");

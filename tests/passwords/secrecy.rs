@@ -72,6 +72,28 @@ fn every_refusal_is_the_same_whoever_is_asked_for() {
 }
 
 #[test]
+fn passwords_are_not_tried_for_ever() {
+    let deployment = deployment();
+    deployment.append_config("\n[brakes]\nfailures = 1000\nrefuse_after = 1000\ntries = 5\n");
+    let running = deployment.start();
+    let address = plain(&running);
+    let answered = |mac: &str, user: &str, password: &str| {
+        let path = path(mac);
+        let nonce = nonce(&ask(address, "GET", &path, None));
+        ask(address, "GET", &path, Some(&digest(&nonce, user, password, "GET", &path, 1)))
+    };
+    let wrong: Vec<_> = (0..6).map(|_| told(&answered(ONE, "one", "a-guess"))).collect();
+    let unknown: Vec<_> = (0..6).map(|_| told(&answered(NOBODY, "one", "a-guess"))).collect();
+    assert_eq!(wrong, unknown);
+    // The right one is not looked at any more; what is answered is the same.
+    assert_eq!(told(&answered(ONE, "one", PASSWORD)), wrong[0]);
+    // Another phone behind the same address is none the worse.
+    assert_eq!(answered(TWO, "two", OTHER).status, 200);
+    let events = running.events();
+    assert!(events.iter().any(|event| event["reason"].as_str().is_some_and(|why| why.contains("none is looked at"))));
+}
+
+#[test]
 fn no_password_and_no_header_is_written_down() {
     let running = deployment().start();
     let address = plain(&running);

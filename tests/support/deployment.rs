@@ -43,6 +43,9 @@ address = "127.0.0.1:0"
 [admin]
 address = "127.0.0.1:0"
 
+[process]
+keep_root = true
+
 [[folder]]
 path = "/firmware/"
 folder = "firmware"

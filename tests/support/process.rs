@@ -76,6 +76,11 @@ impl Process {
         self.addresses[self.addresses.keys().find(is_it).unwrap()]
     }
 
+    /// The process's number.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The next line that it writes.
     fn line(&mut self) -> String {
         let Ok(line) = self.lines.recv_timeout(PATIENCE) else { panic!("no more lines:\n{}", self.log) };

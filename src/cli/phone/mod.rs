@@ -1,6 +1,5 @@
 //! `resyncd phone`: phones that are played.
 
-mod descriptors;
 mod resync;
 mod swarm;
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
-use super::descriptors::most_connections;
+use super::super::descriptors::most_connections;
 use crate::cli::{Ending, Failure, output};
 use crate::document::parse_duration;
 use crate::events::Escaped;

@@ -2,11 +2,13 @@
 //! reported at once. Nothing outside sees what was typed.
 
 mod admin;
+mod brakes;
 mod database;
 mod environment;
 mod folder;
 mod lint;
 mod listener;
+mod process;
 mod secret;
 mod table;
 mod webhook;
@@ -90,6 +92,8 @@ fn read(top: Table<'_>, file: &Path) -> Option<Config> {
     let database = database::read(top.table("database", &reference::DATABASE), data_dir.as_deref());
     let secrets = read_secrets(top.table("secrets", &reference::SECRETS));
     let limits = read_limits(top.table("limits", &reference::LIMITS));
+    let brakes = brakes::read(top.table("brakes", &reference::BRAKES));
+    let process = process::read(top.table("process", &reference::PROCESS));
     let cache = read_cache(top.table("cache", &reference::CACHE));
     let onboarding = read_onboarding(top.table("onboarding", &reference::ONBOARDING));
     let passwords = read_passwords(top.table("passwords", &reference::PASSWORDS));
@@ -112,6 +116,8 @@ fn read(top: Table<'_>, file: &Path) -> Option<Config> {
         database: database?,
         secrets,
         limits: limits?,
+        brakes: brakes?,
+        process: process?,
         cache: cache?,
         onboarding: onboarding?,
         passwords: passwords?,
@@ -133,13 +139,17 @@ fn read_secrets(table: Table<'_>) -> Secrets {
 fn read_limits(table: Table<'_>) -> Option<Limits> {
     let limits = Limits {
         connections: table.integer("connections")?,
+        connections_per_network: table.integer("connections_per_network")?,
+        handshakes: table.integer("handshakes")?,
         handshake_timeout: table.time("handshake_timeout")?,
         header_timeout: table.time("header_timeout")?,
         response_timeout: table.time("response_timeout")?,
         header_bytes: usize::try_from(table.size("header_bytes")?).ok()?,
         headers: table.integer("headers")?,
         requests_per_connection: table.integer("requests_per_connection")?,
+        requests: table.integer("requests")?,
         profile_bytes: usize::try_from(table.size("profile_bytes")?).ok()?,
+        render_time: table.time("render_time")?,
         drain_timeout: table.time("drain_timeout")?,
     };
     table.finish();

@@ -82,6 +82,8 @@ pub struct Claim {
 #[derive(Debug)]
 enum Shown {
     Nothing,
+    /// Too many wrong ones came before it.
+    Distrusted,
     Unreadable(AuthorizationError),
     /// Basic where it isn't taken.
     InClear,
@@ -96,6 +98,18 @@ pub enum Verdict {
     Silent,
     Holds(Which),
     Fails(Refusal, String),
+}
+
+impl Claim {
+    /// Whether it is a guess at a password, as far as that can be told without looking at any device.
+    pub fn is_try(&self) -> bool {
+        matches!(self.shown, Shown::Basic(..) | Shown::Digest(..)) && !self.stale
+    }
+
+    /// Lets it hold for nobody: whoever sent it has guessed too often.
+    pub fn distrust(&mut self) {
+        self.shown = Shown::Distrusted;
+    }
 }
 
 impl Passwords {
@@ -192,6 +206,10 @@ impl Passwords {
         let expected = expected.unwrap_or_else(nobody);
         let which = match &claim.shown {
             Shown::Nothing => return Verdict::Silent,
+            Shown::Distrusted => {
+                let reason = "too many wrong passwords came from this network for this phone: none is looked at";
+                return Verdict::Fails(Refusal::WrongPassword, reason.to_owned());
+            }
             Shown::Unreadable(error) => return Verdict::Fails(Refusal::BadCredentials, error.to_string()),
             Shown::InClear => {
                 let reason = "Basic came without TLS, and the listener doesn't take that (basic_without_tls)";
