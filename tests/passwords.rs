@@ -40,7 +40,9 @@ fn deployment() -> Deployment {
     let asking = config
         .replace("\n[listener.tls]", "\npasswords = true\n[listener.tls]")
         .replace("name = \"http\"\n", "name = \"http\"\npasswords = true\n");
-    deployment.write("resyncd.toml", asking);
+    // What is tried here would otherwise be braked.
+    let brakes = "\n[brakes]\nfailures = 1000\nrefuse_after = 1000\ntries = 1000\n";
+    deployment.write("resyncd.toml", asking + brakes);
     let device = |mac: &str, model: &str, text: &str| {
         let head = format!("model = \"{model}\"\n[lines.1]\nuser = \"{mac}\"\n");
         deployment.write(&format!("profiles/devices/{mac}.toml"), format!("{head}{text}"));

@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::events::Flushed;
 use crate::packs::{Audience, FileEntry, Source};
 use crate::resync::Generation;
-use crate::server::{FirstStart, Server, StartError, check_privileges, first_start};
+use crate::server::{FirstStart, Server, StartError, first_start, warn_of_root};
 
 /// Serve phones.
 ///
@@ -21,7 +21,6 @@ pub struct Args {}
 impl Args {
     pub fn run(&self, config: Config) -> Result<Ending, Failure> {
         logging::init(&config.log).map_err(|error| Failure::Other(error.to_string()))?;
-        check_privileges(&config.process).map_err(|error| Failure::Other(error.to_string()))?;
         let (most, connections) = (most_connections(), config.limits.connections);
         if most < connections {
             tracing::warn!(
@@ -53,6 +52,7 @@ async fn serve(config: Config, made: Option<FirstStart>) -> Result<Ending, Failu
     // A file that may not grow (RLIMIT_FSIZE) is a full disk, which is no reason to die: with a handler, the write fails.
     let _too_large = listen(SignalKind::from_raw(libc::SIGXFSZ))?;
     let server = Server::start(config.clone()).await?;
+    warn_of_root(&config.process);
     eprint!("{}", welcome(&config, &server, made.as_ref()));
     loop {
         tokio::select! {

@@ -471,7 +471,7 @@ pub static PROCESS: Table = Table {
             "keep_root",
             Bool,
             Value("false"),
-            "Whether to serve as root, where `user` isn't written. Without it, a start as root ends with an error.",
+            "Whether to serve as root is meant, where `user` isn't written. Without it, a start as root says so in the log.",
         ),
     ],
 };

@@ -40,7 +40,7 @@ use crate::webhooks::{self, WebhookError};
 use privileges::Becoming;
 
 pub use first_start::{FirstStart, first_start};
-pub use privileges::{PrivilegeError, check as check_privileges};
+pub use privileges::{PrivilegeError, warn_of_root};
 pub use reload::Reloader;
 pub use watch::Watching;
 

@@ -13,14 +13,9 @@ use crate::config::Process;
 /// Why the server can't run as it should.
 #[derive(Debug, thiserror::Error)]
 pub enum PrivilegeError {
-    #[error(
-        "resyncd would serve phones as root; set process.user to the user that it is to become, start it as that user \
-         (systemd: User=), or set process.keep_root = true"
-    )]
-    Root,
     #[error("process.{key}: there is no {key} \"{name}\" on this machine; make it (useradd --system {name})")]
     Unknown { key: &'static str, name: String },
-    #[error("process.user: \"{0}\" is root by another name; name another user, or set process.keep_root = true")]
+    #[error("process.user: \"{0}\" is root by another name; name another user")]
     StillRoot(String),
     #[error("resyncd can't become \"{user}\": {why}")]
     Refused { user: String, why: Errno },
@@ -28,13 +23,14 @@ pub enum PrivilegeError {
     Reversible(String),
 }
 
-/// Refuses to serve as root where nobody has said so.
-///
-/// # Errors
-/// [`PrivilegeError::Root`].
-pub fn check(process: &Process) -> Result<(), PrivilegeError> {
-    let is_refused = geteuid().is_root() && process.user.is_none() && !process.keep_root;
-    if is_refused { Err(PrivilegeError::Root) } else { Ok(()) }
+/// Says so where it serves as root and nobody has said that it should. No more than that: a container has nobody else.
+pub fn warn_of_root(process: &Process) {
+    if geteuid().is_root() && process.user.is_none() && !process.keep_root {
+        tracing::warn!(
+            "serving as root: set process.user to the user that it is to become, start it as that user (systemd: User=), \
+             or set process.keep_root = true"
+        );
+    }
 }
 
 /// Who a server started as root becomes.

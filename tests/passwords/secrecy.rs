@@ -74,7 +74,8 @@ fn every_refusal_is_the_same_whoever_is_asked_for() {
 #[test]
 fn passwords_are_not_tried_for_ever() {
     let deployment = deployment();
-    deployment.append_config("\n[brakes]\nfailures = 1000\nrefuse_after = 1000\ntries = 5\n");
+    let config = std::fs::read_to_string(deployment.path("resyncd.toml")).unwrap();
+    deployment.write("resyncd.toml", config.replace("tries = 1000", "tries = 5"));
     let running = deployment.start();
     let address = plain(&running);
     let answered = |mac: &str, user: &str, password: &str| {
