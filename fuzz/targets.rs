@@ -393,7 +393,7 @@ pub fn request(data: &[u8]) {
     let tls = subject.map(|subject| TlsSession {
         version: "TLSv1.3",
         cipher: String::new(),
-        certificate: ClientCertificate::Verified { subject, dates_waived: false, purpose_waived: false },
+        certificate: ClientCertificate::verified(subject),
     });
     let connection = Connection { listener: Arc::from("https"), peer: ([192, 0, 2, 1], 1).into(), tls };
     let (answer, _) = PIPELINE.answer(&Request {

@@ -98,6 +98,7 @@ words! { Flag, "flag",
     CertificateDates "certificate-dates" "The client certificate is expired or not yet valid; the listener allows that."
     DatabaseAway "database-away" "The database did not answer; the device's record was known here, or it has none."
     CertificatePurpose "certificate-purpose" "The client certificate is not made for clients; the listener allows that."
+    CertificateShared "certificate-shared" "The same client certificate was seen within an hour for another MAC, or from another network."
     Sealed "sealed" "What the phone sent is encrypted, and does not open with the device's key; it is kept as it came."
 }
 

@@ -2,8 +2,10 @@
 
 mod access;
 mod certificate;
+mod sightings;
 mod subject;
 
 pub use access::{Access, Asked, Denied, Evidence, Proof, decide};
 pub use certificate::{NoCertificates, subjects_of_pem};
+pub use sightings::Sightings;
 pub use subject::{ParseSubjectError, Subject};

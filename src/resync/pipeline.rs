@@ -1,5 +1,6 @@
 //! The one way from a request to its answer and its event.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -14,7 +15,7 @@ use super::profiles::Device;
 use super::request::{Answer, ClientCertificate, Request};
 use super::target::path_of;
 use crate::events::{Event, Flag, Kind, Outcome, Refusal, cut};
-use crate::identity::{Access, Asked, Evidence, Proof, decide};
+use crate::identity::{Access, Asked, Evidence, Proof, Sightings, Subject, decide};
 use crate::model::Secret;
 use crate::packs::{Audience, Candidate, FileEntry, Identified, Packs, Source};
 use crate::render::{Form, RenderError, Shown};
@@ -29,6 +30,8 @@ pub struct Pipeline {
     etag_key: Secret,
     /// The largest profile, in bytes.
     profile_limit: usize,
+    /// Where certificates were seen.
+    sightings: Sightings,
 }
 
 /// The largest static file that is sent from memory, in bytes; firmware lies in folders, which are streamed.
@@ -36,7 +39,8 @@ const STATIC_LIMIT: u64 = 16 << 20;
 
 impl Pipeline {
     pub fn new(generation: Generation, cache_bytes: u64, etag_key: Secret, profile_limit: usize) -> Self {
-        Self { generation: ArcSwap::from_pointee(generation), cache: Cache::new(cache_bytes), etag_key, profile_limit }
+        let (generation, cache) = (ArcSwap::from_pointee(generation), Cache::new(cache_bytes));
+        Self { generation, cache, etag_key, profile_limit, sightings: Sightings::default() }
     }
 
     /// The generation in force.
@@ -179,18 +183,32 @@ pub(super) fn refused(refusal: Refusal, reason: impl Into<String>) -> Stop {
 fn identify<'r>(generation: &Generation, request: &'r Request<'_>) -> Identity<'r> {
     match request.connection.tls.as_ref().map(|tls| &tls.certificate) {
         None | Some(ClientCertificate::None) => Identity::default(),
-        Some(ClientCertificate::Verified { subject, dates_waived, purpose_waived }) => {
+        Some(ClientCertificate::Verified { subject, dates_waived, purpose_waived, root, .. }) => {
             let mut flags = Vec::new();
             flags.extend(dates_waived.then_some(Flag::CertificateDates));
             flags.extend(purpose_waived.then_some(Flag::CertificatePurpose));
-            let certificate = generation.packs.identify_certificate(subject).map(|(_, identified)| identified);
-            let problem = certificate.is_none().then_some("no pack knows a subject of this form");
+            let vouched = generation.packs.identify_vouched(subject, root.as_deref());
+            let certificate = vouched.map(|(_, identified)| identified);
+            let problem = certificate.is_none().then(|| unknown_subject(generation, subject, root.as_deref()));
             Identity { flags, subject: Some(subject.to_string()), certificate, problem }
         }
         Some(ClientCertificate::Unverified { subject, reason }) => {
-            Identity { subject: Some(subject.to_string()), problem: Some(reason), ..Identity::default() }
+            Identity { subject: Some(subject.to_string()), problem: Some(reason.into()), ..Identity::default() }
         }
     }
+}
+
+/// Why no pack reads anything from a certificate that verifies.
+fn unknown_subject(generation: &Generation, subject: &Subject, root: Option<&str>) -> Cow<'static, str> {
+    let form = generation.packs.identify_certificate(subject).and_then(|(pack, _)| generation.packs.get(pack));
+    match (form, root) {
+        (Some(pack), Some(root)) => not_vouched(root, &pack.name).into(),
+        _ => "no pack knows a subject of this form".into(),
+    }
+}
+
+fn not_vouched(root: &str, pack: &str) -> String {
+    format!("the root \"{root}\" does not vouch for phones of {pack}: its pack.toml doesn't list it")
 }
 
 /// One request on its way.
@@ -210,7 +228,7 @@ pub(super) struct Asking<'a> {
     pub(super) user_agent: Option<(usize, Identified)>,
     /// What the packs read from a certificate that verifies.
     certificate: Option<Identified>,
-    certificate_problem: Option<&'a str>,
+    certificate_problem: Option<Cow<'a, str>>,
     pub(super) event: Event,
 }
 
@@ -228,7 +246,7 @@ struct Identity<'a> {
     flags: Vec<Flag>,
     subject: Option<String>,
     certificate: Option<Identified>,
-    problem: Option<&'a str>,
+    problem: Option<Cow<'a, str>>,
 }
 
 impl<'a> Asking<'a> {
@@ -294,8 +312,22 @@ impl<'a> Asking<'a> {
         }
     }
 
+    /// Flags a certificate that more than one phone seems to have.
+    fn watch_certificate(&mut self) {
+        let tls = self.request.connection.tls.as_ref();
+        let Some(fingerprint) = tls.and_then(|tls| tls.certificate.fingerprint()) else { return };
+        if self.certificate.as_ref().is_some_and(|found| found.generic) {
+            return;
+        }
+        let (peer, asked, now) = (self.request.connection.peer.ip(), self.event.asked_mac, self.request.started);
+        if self.pipeline.sightings.note(*fingerprint, peer, asked, now) {
+            self.event.flags.push(Flag::CertificateShared);
+        }
+    }
+
     /// Ends with an answer.
     fn answered(mut self, answer: Answer) -> (Answer, Event) {
+        self.watch_certificate();
         self.event.flags.extend(self.away.then_some(Flag::DatabaseAway));
         let mut event = self.event;
         event.status = answer.status;
@@ -496,6 +528,13 @@ impl<'a> Asking<'a> {
         device: &Device,
         encrypted: bool,
     ) -> Result<Proof, Stop> {
+        let root = self.request.connection.tls.as_ref().and_then(|tls| tls.certificate.root());
+        let pack = self.generation.packs.get(device.model.pack);
+        let foreign = root.zip(pack).filter(|(root, pack)| !pack.takes_root(Some(root)));
+        let foreign = foreign.map(|(root, pack)| not_vouched(root, &pack.name));
+        if let Some(problem) = foreign.as_ref().filter(|_| candidate.captures.code.is_some()) {
+            return Err(refused(Refusal::Invitation, problem.as_str()));
+        }
         // Whoever came with the code, over TLS, was made this device by it just now.
         if candidate.captures.code.is_some() {
             return Ok(Proof::Code);
@@ -504,9 +543,17 @@ impl<'a> Asking<'a> {
         let evidence = Evidence {
             peer: self.request.connection.peer.ip(),
             certificate: self.certificate.as_ref(),
-            certificate_problem: self.certificate_problem,
+            certificate_problem: self.certificate_problem.as_deref(),
         };
-        decide(access, &asked, &evidence).map_err(|denied| Stop::Refused(denied.refusal, denied.reason))
+        let decided = match decide(access, &asked, &evidence) {
+            // It names this phone, but its root is another maker's.
+            Ok(Proof::Certificate) if foreign.is_some() => {
+                let without = Evidence { certificate: None, certificate_problem: foreign.as_deref(), ..evidence };
+                decide(access, &asked, &without)
+            }
+            decided => decided,
+        };
+        decided.map_err(|denied| Stop::Refused(denied.refusal, denied.reason))
     }
 
     fn rendered(&self, meant: &Meant<'_>, device: &Device, settings: &Effective, blank: Ready) -> Result<Ready, Stop> {

@@ -28,9 +28,11 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
 use super::acceptor::Acceptor;
+use super::forwarded::{self, ForwardedError, phone_behind};
 use super::handshake::HandshakeError;
+use super::proxy::{ProxyError, read_proxy_header};
 use super::stall::Stall;
-use crate::config::Limits;
+use crate::config::{Limits, Proxy, ProxyProtocol};
 use crate::resync::{Connection, TlsSession};
 
 /// Connections that the operating system keeps ready while all places are taken, and in the moment of a mass reboot.
@@ -89,6 +91,17 @@ pub struct Listening {
     pub socket: TcpListener,
     /// None: plain HTTP.
     pub acceptor: Option<Arc<Acceptor>>,
+    /// Who speaks for phones; none: nobody.
+    pub proxy: Option<Arc<Proxy>>,
+    /// Whether the names of headers are written as `Content-Length`.
+    pub title_case_headers: bool,
+}
+
+impl Listening {
+    /// A listener that phones come to themselves.
+    pub fn new(name: impl Into<Arc<str>>, socket: TcpListener, acceptor: Option<Arc<Acceptor>>) -> Self {
+        Self { name: name.into(), socket, acceptor, proxy: None, title_case_headers: false }
+    }
 }
 
 /// What one peer may do, and all of them together. Clones share the count of connections: one is made, and every listener
@@ -126,9 +139,15 @@ pub enum ConnectionError {
     Malformed(String),
     #[error("the connection broke before a request came: {0}")]
     Broken(String),
+    /// The peer is configured as a proxy.
+    #[error("from a proxy: {0}")]
+    Proxy(#[from] ProxyError),
+    /// A request of one that is configured as a proxy, answered with 400.
+    #[error("from a proxy: {0}")]
+    Forwarded(#[from] ForwardedError),
 }
 
-/// A connection that ended before any request could be answered.
+/// A connection that ended before any request could be answered; of a proxy, also a request that could not be.
 #[derive(Debug, Clone)]
 pub struct ConnectionFailure {
     /// The listener's name.
@@ -157,7 +176,7 @@ pub async fn serve<H, A, F>(
     A: Future<Output = http::Response<Body>> + Send + 'static,
     F: Fn(ConnectionFailure) + Clone + Send + Sync + 'static,
 {
-    let Listening { name, socket, acceptor } = listening;
+    let Listening { name, socket, acceptor, proxy, title_case_headers } = listening;
     let mut tasks = JoinSet::new();
     let mut pause = FIRST_PAUSE;
     let mut noticed: Option<Instant> = None;
@@ -220,14 +239,24 @@ pub async fn serve<H, A, F>(
             },
             limits: bounds.limits.clone(),
             handler: handler.clone(),
+            failed: failed.clone(),
+            acceptor: acceptor.clone(),
+            proxy: proxy.clone(),
+            title_case_headers,
             shutdown: shutdown.clone(),
             _place: place,
         };
-        let (acceptor, failed) = (acceptor.clone(), failed.clone());
+        let failed = failed.clone();
         tasks.spawn(async move {
-            let (listener, peer) = (conversation.connection.listener.clone(), conversation.connection.peer);
+            let (mut conversation, mut stream) = (conversation, stream);
             let (started, begin) = (OffsetDateTime::now_utc(), Instant::now());
-            if let Err((error, tls)) = conversation.hold(stream, acceptor).await {
+            let learned = conversation.learn_peer(&mut stream).await.map_err(|error| (error, None));
+            let (listener, peer) = (conversation.connection.listener.clone(), conversation.connection.peer);
+            let ended = match learned {
+                Ok(()) => conversation.hold(stream).await,
+                Err(error) => Err(error),
+            };
+            if let Err((error, tls)) = ended {
                 failed(ConnectionFailure { listener, peer, started, duration: begin.elapsed(), tls, error });
             }
         });
@@ -271,30 +300,47 @@ fn note_panic(listener: &str, ended: Result<(), JoinError>) {
 }
 
 /// One connection, from its first byte to its last.
-struct Conversation<H> {
+struct Conversation<H, F> {
     connection: Connection,
     limits: Arc<Limits>,
     handler: H,
+    /// Told of requests that a proxy passes on and that are not answered.
+    failed: F,
+    acceptor: Option<Arc<Acceptor>>,
+    proxy: Option<Arc<Proxy>>,
+    title_case_headers: bool,
     shutdown: watch::Receiver<bool>,
     /// Given back when the connection is gone.
     _place: OwnedSemaphorePermit,
 }
 
-impl<H, A> Conversation<H>
+impl<H, A, F> Conversation<H, F>
 where
     H: Fn(Connection, Request<Incoming>) -> A + Clone + Send + Sync + 'static,
     A: Future<Output = http::Response<Body>> + Send + 'static,
+    F: Fn(ConnectionFailure) + Clone + Send + Sync + 'static,
 {
-    async fn hold(
-        mut self,
-        stream: TcpStream,
-        acceptor: Option<Arc<Acceptor>>,
-    ) -> Result<(), (ConnectionError, Option<TlsSession>)> {
+    /// Reads from a proxy that speaks the PROXY protocol who is behind it.
+    async fn learn_peer(&mut self, stream: &mut TcpStream) -> Result<(), ConnectionError> {
+        let peer = self.connection.peer.ip();
+        let speaks = |proxy: &&Arc<Proxy>| proxy.protocol == ProxyProtocol::Proxy && forwarded::speaks(proxy, peer);
+        if self.proxy.as_ref().filter(speaks).is_none() {
+            return Ok(());
+        }
+        let patience = self.limits.handshake_timeout;
+        let told = tokio::time::timeout(patience, read_proxy_header(stream)).await;
+        if let Some(phone) = told.map_err(|_| ConnectionError::Timeout(patience))?? {
+            self.connection.peer = phone;
+        }
+        Ok(())
+    }
+
+    async fn hold(mut self, stream: TcpStream) -> Result<(), (ConnectionError, Option<TlsSession>)> {
         // Answers are written in one go; waiting for more to send only delays the last packet. It fails only on a socket that
         // is broken already, which the next read tells better.
         let _ = stream.set_nodelay(true);
         let stream = Stall::new(stream, self.limits.response_timeout);
-        match acceptor {
+        match self.acceptor.clone() {
             None => self.speak(stream).await.map_err(|error| (error, None)),
             Some(acceptor) => {
                 let (stream, session) = acceptor.accept(stream).await.map_err(|error| (error.into(), None))?;
@@ -309,13 +355,33 @@ where
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let Self { connection, limits, handler, shutdown, _place } = self;
+        let Self { connection, limits, handler, failed, acceptor, proxy, title_case_headers, shutdown, _place } = self;
+        let in_headers = |proxy: &Arc<Proxy>| {
+            proxy.protocol != ProxyProtocol::Proxy && forwarded::speaks(proxy, connection.peer.ip())
+        };
+        let proxy = proxy.filter(in_headers);
         let requests = AtomicUsize::new(0);
         let service = service_fn(|request| {
             let last = requests.fetch_add(1, Ordering::Relaxed) + 1 >= limits.requests_per_connection;
-            let answer = handler(connection.clone(), request);
+            let phone = match &proxy {
+                Some(proxy) => phone_behind(proxy, &connection, request.headers(), acceptor.as_deref()),
+                None => Ok(connection.clone()),
+            };
+            let answer = phone.map(|phone| handler(phone, request)).map_err(|error| {
+                failed(ConnectionFailure {
+                    listener: connection.listener.clone(),
+                    peer: connection.peer,
+                    started: OffsetDateTime::now_utc(),
+                    duration: Duration::ZERO,
+                    tls: connection.tls.clone(),
+                    error: error.into(),
+                });
+            });
             async move {
-                let mut answer = answer.await;
+                let mut answer = match answer {
+                    Ok(answer) => answer.await,
+                    Err(()) => bad_request(),
+                };
                 if last {
                     answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
                 }
@@ -330,7 +396,8 @@ where
             .max_header_size(limits.header_bytes)
             .max_buf_size(limits.header_bytes.max(LEAST_BUFFER))
             // A phone that closes its sending side has still asked; and a request that was begun leaves its event.
-            .half_close(true);
+            .half_close(true)
+            .title_case_headers(title_case_headers);
         let mut conversation = pin!(builder.serve_connection(TokioIo::new(stream), service));
         let ended = tokio::select! {
             ended = conversation.as_mut() => ended,
@@ -350,4 +417,11 @@ where
             Err(error) => Err(ConnectionError::Broken(error.to_string())),
         }
     }
+}
+
+/// The answer to a request of which it isn't known whose it is.
+fn bad_request() -> http::Response<Body> {
+    let mut answer = http::Response::new(Body::empty());
+    *answer.status_mut() = http::StatusCode::BAD_REQUEST;
+    answer
 }

@@ -7,8 +7,10 @@ mod environment;
 mod folder;
 mod lint;
 mod listener;
+mod proxy;
 mod secret;
 mod table;
+mod tls;
 mod webhook;
 
 use std::cell::RefCell;
