@@ -34,7 +34,10 @@ impl Watching {
         let within = trees.clone();
         let concerns = move |path: &PathBuf| within.iter().any(|tree| path.starts_with(tree)) || files.contains(path);
         let mut debouncer = new_debouncer(SETTLED, None, move |result: DebounceEventResult| match result {
-            Ok(events) if !events.iter().any(|event| !event.kind.is_access() && (event.paths.is_empty() || event.paths.iter().any(&concerns))) => {}
+            Ok(events)
+                if !events.iter().any(|event| {
+                    !event.kind.is_access() && (event.paths.is_empty() || event.paths.iter().any(&concerns))
+                }) => {}
             // A full channel means that a reload is due already.
             Ok(_) => drop(changed.try_send(())),
             Err(errors) => errors.iter().for_each(|error| tracing::warn!(%error, "watching files")),

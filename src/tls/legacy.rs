@@ -64,7 +64,7 @@ pub(super) fn prepare(config: &Path, tls: &Tls) -> Result<(), Problem> {
         if probe().is_err() {
             super::verify::forget_errors();
             let version = openssl::version::version();
-            let message = format!("{} can't be had: {version} was built without it", cipher.word());
+            let message = format!("{} can't be had: {version} is built without it", cipher.word());
             return Err(Problem::file(config, message)
                 .key("listener.tls.legacy_ciphers")
                 .help("the OpenSSL that is built into resyncd has it; this one is the system's"));
