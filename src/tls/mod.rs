@@ -25,3 +25,4 @@ pub use client::{ClientTls, ClientTlsError};
 pub use forwarded::ForwardedError;
 pub use handshake::HandshakeError;
 pub use proxy::{ProxyError, read_proxy_header};
+pub use revocation::revocation_lists;

@@ -166,8 +166,12 @@ pub(super) fn read_file(path: &Path) -> Result<Vec<X509Crl>, Problem> {
     }
 }
 
-/// What is to be told of the lists of a file, by a check that serves nothing: issuer, and the end of its validity.
-pub(super) fn inspect(path: &Path) -> Result<Vec<(String, Option<OffsetDateTime>)>, Problem> {
+/// The lists of a file, for a check that serves nothing: the issuer of each, and until when it is good.
+///
+/// # Errors
+///
+/// The file can't be read, or holds no list.
+pub fn revocation_lists(path: &Path) -> Result<Vec<(String, Option<OffsetDateTime>)>, Problem> {
     let about =
         |crl: &X509CrlRef| (Subject::from_name(crl.issuer_name()).to_string(), crl.next_update().and_then(pem::moment));
     Ok(read_file(path)?.iter().map(|crl| about(crl)).collect())
