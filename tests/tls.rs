@@ -8,6 +8,7 @@ mod proxies;
 mod revocation;
 mod roots;
 mod sessions;
+mod whole;
 
 use std::future::Future;
 use std::io::{ErrorKind, Read, Write};
