@@ -320,15 +320,17 @@ fn tell_of_tls(config: &Config, acceptors: &[Option<Arc<Acceptor>>], generation:
         if let Some(what) = acceptor.gives_up() {
             tracing::warn!(
                 listener = %listener.name,
-                "the listener takes {what} (legacy = true): whoever is on the way can read and change what it sends, so \
-                 encrypt the profiles of its phones ([delivery])"
+                "the listener \"{}\" takes {what} (legacy = true): whoever is on the way may read and change what it sends, \
+                 so encrypt the profiles of its phones ([delivery])",
+                listener.name
             );
         }
         for root in acceptor.root_names() {
             if !generation.packs.iter().any(|pack| pack.takes_root(Some(root))) {
                 tracing::warn!(
                     listener = %listener.name,
-                    "no pack lists the root \"{root}\" (roots in pack.toml), so it vouches for no phone"
+                    "no pack lists the root \"{root}\" of the listener \"{}\" (roots in pack.toml), so it vouches for no phone",
+                    listener.name
                 );
             }
         }

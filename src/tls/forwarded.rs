@@ -44,7 +44,7 @@ pub(super) fn speaks(proxy: &Proxy, peer: IpAddr) -> bool {
 ///
 /// It doesn't, or not so that it can be understood. Its own address must not be taken for the phone's: rules about networks
 /// would.
-pub(super) fn phone_behind(
+pub fn phone_behind(
     proxy: &Proxy,
     connection: &Connection,
     headers: &HeaderMap,

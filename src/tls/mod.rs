@@ -22,7 +22,7 @@ mod verify;
 pub use accept::{BindError, Bounds, ConnectionError, ConnectionFailure, Listening, bind, serve};
 pub use acceptor::{Acceptor, End};
 pub use client::{ClientTls, ClientTlsError};
-pub use forwarded::ForwardedError;
+pub use forwarded::{ForwardedError, phone_behind};
 pub use handshake::HandshakeError;
 pub use proxy::{ProxyError, read_proxy_header};
 pub use revocation::revocation_lists;

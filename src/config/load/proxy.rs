@@ -20,7 +20,7 @@ pub fn read(table: Table<'_>, tls: Option<&Option<Tls>>) -> Option<Proxy> {
             .help("name the addresses of your proxies: whoever is in it can have any address")),
         network => Ok(network),
     });
-    if networks.as_ref().is_some_and(Vec::is_empty) && table.has("networks") {
+    if table.written_is_empty_list("networks") {
         table.problem("networks", Wrong::new("may not be empty").help("name the addresses of your proxies"));
     }
     let protocol = table.choice("protocol", PROTOCOLS);
