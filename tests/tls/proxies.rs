@@ -342,10 +342,11 @@ fn haproxy_forwards_certificates() {
          listen phones\n bind 127.0.0.1:{port} ssl crt {} ca-file {} verify optional\n\
          http-request del-header X-Forwarded-For\n option forwardfor\n\
          http-request set-header X-Client-Certificate %[ssl_c_der,base64]\n\
-         server node {} ssl verify none\n",
+         server node {} ssl verify required ca-file {}\n",
         file("proxy.pem").display(),
         site.tls.client_ca[0].display(),
-        server.address
+        server.address,
+        site.server_ca.write_certificate(site.path(), "server-ca").display()
     );
     std::fs::write(file("haproxy.cfg"), text).unwrap();
     let haproxy = haproxy.args(["-db", "-f"]).arg(file("haproxy.cfg")).stdout(Stdio::null()).stderr(Stdio::null());

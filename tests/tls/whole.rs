@@ -184,3 +184,39 @@ fn a_listener_for_old_phones_says_at_the_start_what_it_gives_up() {
     let told: Vec<_> = log.lines().filter(|line| line.contains("TLS 1.0 and 1.1, SHA-1 signatures")).collect();
     assert!(told.len() == 1 && told[0].contains("legacy = true"), "{log}");
 }
+
+#[test]
+fn a_watched_list_is_taken_when_it_is_replaced() {
+    if program("curl").is_none() {
+        return;
+    }
+    let deployment = deployment("cisco");
+    let certs = deployment.path("certs/dev");
+    let read = |name: &str| fs::read(certs.join(name)).unwrap();
+    let authority = certificates::Pair {
+        certificate: openssl::x509::X509::from_pem(&read("phone-ca.pem")).unwrap(),
+        key: openssl::pkey::PKey::private_key_from_pem(&read("phone-ca.key")).unwrap(),
+    };
+    let stolen = certificates::Pair {
+        certificate: openssl::x509::X509::from_pem(&read(&format!("phone-{CISCO}.pem"))).unwrap(),
+        key: authority.key.clone(),
+    };
+    let list = |revoked: &[&certificates::Pair]| authority.revoke(revoked, 1).to_pem().unwrap();
+    deployment.write("crl/phones.crl", list(&[]));
+    let config = fs::read_to_string(deployment.path("resyncd.toml")).unwrap();
+    let config = config.replace("= \"optional\"", "= \"optional\"\ncrl = \"crl/phones.crl\"");
+    deployment.write("resyncd.toml", format!("watch = true\n{config}"));
+    let server = deployment.start();
+    assert_eq!(status(&server, CISCO, &format!("/cisco/{CISCO}.xml")), 200);
+    // As cron does it: beside it, then in its place. Other files of the folder are nobody's business.
+    server.deployment.write("crl/phones.crl.new", list(&[&stolen]));
+    fs::rename(server.deployment.path("crl/phones.crl.new"), server.deployment.path("crl/phones.crl")).unwrap();
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while server.server().reloader().pipeline().generation().number == 1 {
+        assert!(std::time::Instant::now() < deadline, "nothing was loaded");
+        std::thread::yield_now();
+    }
+    assert_eq!(status(&server, CISCO, &format!("/cisco/{CISCO}.xml")), 404);
+    assert!(server.last_event()["reason"].as_str().unwrap().contains("certificate revoked on"));
+    assert_eq!(status(&server, OTHER, &format!("/cisco/{OTHER}.xml")), 200);
+}
