@@ -1,5 +1,6 @@
 //! Listeners as phones meet them: real sockets, and OpenSSL for the phone.
 
+mod balancers;
 mod certificates;
 mod connections;
 mod files;

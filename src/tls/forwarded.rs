@@ -76,7 +76,7 @@ fn address(proxy: &Proxy, headers: &HeaderMap) -> Result<SocketAddr, ForwardedEr
     };
     let lines: Vec<_> = headers.get_all(header).iter().map(|line| String::from_utf8_lossy(line.as_bytes())).collect();
     let mut found = None;
-    for element in lines.iter().rev().flat_map(|line| split(line, ',').into_iter().rev()) {
+    for element in lines.iter().rev().flat_map(|line| elements(proxy, line)) {
         let node = match proxy.protocol {
             ProxyProtocol::Forwarded => for_of(element).unwrap_or_default(),
             ProxyProtocol::XForwardedFor | ProxyProtocol::Proxy => element.trim().to_owned(),
@@ -92,10 +92,20 @@ fn address(proxy: &Proxy, headers: &HeaderMap) -> Result<SocketAddr, ForwardedEr
     found.ok_or(ForwardedError::Missing(name))
 }
 
-/// The parts of a text between separators that stand outside quotes.
-fn split(text: &str, separator: char) -> Vec<&str> {
+/// The elements of a header's line, from the right.
+fn elements<'l>(proxy: &Proxy, line: &'l str) -> Vec<&'l str> {
+    let mut elements = match proxy.protocol {
+        ProxyProtocol::Forwarded => split(line, ',').0,
+        ProxyProtocol::XForwardedFor | ProxyProtocol::Proxy => line.split(',').collect(),
+    };
+    elements.reverse();
+    elements
+}
+
+/// The parts of a text between separators that stand outside quotes, and whether a quote is left open at the end.
+fn split(text: &str, separator: char) -> (Vec<&str>, bool) {
     let (mut quoted, mut escaped) = (false, false);
-    text.split(|character: char| {
+    let parts = text.split(|character: char| {
         let ends = character == separator && !quoted;
         match character {
             _ if escaped => escaped = false,
@@ -104,13 +114,18 @@ fn split(text: &str, separator: char) -> Vec<&str> {
             _ => {}
         }
         ends
-    })
-    .collect()
+    });
+    (parts.collect(), quoted)
 }
 
-/// The `for` of one element of `Forwarded`; none where it has none, or two.
+/// The `for` of one element of `Forwarded`; none where it has none, or two. None too where a quote is left open: that is how
+/// a phone would have what the proxy adds read as part of what it sent itself.
 fn for_of(element: &str) -> Option<String> {
-    let mut nodes = split(element, ';').into_iter().filter_map(|pair| {
+    let (pairs, is_open) = split(element, ';');
+    if is_open {
+        return None;
+    }
+    let mut nodes = pairs.into_iter().filter_map(|pair| {
         let (name, value) = pair.split_once('=')?;
         name.trim().eq_ignore_ascii_case("for").then(|| value.trim())
     });
@@ -201,6 +216,9 @@ mod tests {
             "for=_hidden",
             "for=192.0.2.7, by=10.0.0.2",
             "for=192.0.2.1;for=192.0.2.7",
+            "for=198.51.100.1;a=\", for=192.0.2.7",
+            "for=198.51.100.1;a=\", for=\"[2001:db8::7]:1\"",
+            "for=198.51.100.1;a=\"\\, for=192.0.2.7",
             "",
             "for=\"192.0.2.7",
         ] {

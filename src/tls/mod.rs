@@ -9,6 +9,7 @@ mod acceptor;
 pub mod certificates;
 mod client;
 mod context;
+mod conversation;
 mod forwarded;
 mod handshake;
 mod legacy;

@@ -209,6 +209,9 @@ fn the_openssl_program_is_served_at_each_version() {
 
 #[test]
 fn what_is_given_up_is_said() {
+    if !has_broken_ciphers() {
+        return;
+    }
     let site = legacy(&[LegacyCipher::TripleDes, LegacyCipher::Rc4]);
     let said = site.acceptor().gives_up().unwrap();
     assert_eq!(said, "TLS 1.0 and 1.1, SHA-1 signatures, 1024-bit keys, ciphers without forward secrecy, 3DES, RC4");
