@@ -165,7 +165,9 @@ fn certificate(name: &str, headers: &HeaderMap) -> Result<Option<X509>, Forwarde
     } else {
         // RFC 9440 has it between colons.
         let base64 = text.strip_prefix(':').and_then(|text| text.strip_suffix(':')).unwrap_or(text);
-        STANDARD.decode(base64).ok().and_then(|der| X509::from_der(&der).ok())
+        let der = STANDARD.decode(base64).map_err(|_| unreadable())?;
+        // OpenSSL passes over what follows.
+        X509::from_der(&der).ok().filter(|certificate| certificate.to_der().is_ok_and(|whole| whole == der))
     };
     super::verify::forget_errors();
     certificate.map(Some).ok_or_else(unreadable)

@@ -217,11 +217,11 @@ fn a_forwarded_certificate_is_verified_here() {
         let (status, said) = ask(&base64_of(&certificate));
         assert!(status == 200 && said.contains(&format!("{UNVERIFIED}{reason}")), "{reason}: {said}");
     }
-    for broken in [
-        "nonsense".to_owned(),
-        "-----BEGIN CERTIFICATE-----".to_owned(),
-        format!("{}AAAA", base64_of(&good).trim_end_matches('=')),
-    ] {
+    let mut with_more = good.certificate.to_der().unwrap();
+    with_more.push(0);
+    let with_more = openssl::base64::encode_block(&with_more);
+    let cut = base64_of(&good)[..100].to_owned();
+    for broken in ["nonsense".to_owned(), "-----BEGIN CERTIFICATE-----".to_owned(), with_more, cut] {
         assert_eq!(ask(&broken).0, 400, "{broken}");
         assert!(matches!(server.failure(), ConnectionError::Forwarded(ForwardedError::NoCertificate(_))));
     }
