@@ -40,7 +40,7 @@ fn connection() -> Connection {
         tls: Some(TlsSession {
             version: "TLSv1.3",
             cipher: "TLS_AES_256_GCM_SHA384".to_owned(),
-            certificate: ClientCertificate::Verified { subject, dates_waived: false, purpose_waived: false },
+            certificate: ClientCertificate::verified(subject),
         }),
     }
 }

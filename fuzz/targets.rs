@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
-use resyncd::config::Config;
+use resyncd::config::{Config, Proxy, ProxyProtocol};
 use resyncd::delivery::{KeyDigest, decrypt_aes_256_cbc, decrypt_aes128gcm, gunzip};
 use resyncd::document::{Document, Problems};
 use resyncd::drift;
@@ -32,6 +32,7 @@ use resyncd::phone::{aastra, grandstream};
 use resyncd::render::Form;
 use resyncd::resync::{ClientCertificate, Connection, Generation, Pipeline, Request, TlsSession};
 use resyncd::settings::{Key, LayerKind, Prefix, read_layer};
+use resyncd::tls::phone_behind;
 use resyncd::uploads::multipart::{Multipart, MultipartError, Piece};
 use time::OffsetDateTime;
 
@@ -39,7 +40,7 @@ use time::OffsetDateTime;
 pub type Target = fn(&[u8]);
 
 /// All of them, by name.
-pub const TARGETS: [(&str, Target); 21] = [
+pub const TARGETS: [(&str, Target); 22] = [
     ("aastra_cfg", aastra_cfg),
     ("authorization", authorization),
     ("certificate", certificate),
@@ -56,6 +57,7 @@ pub const TARGETS: [(&str, Target); 21] = [
     ("multipart", multipart),
     ("parameters", parameters),
     ("profile_rule", profile_rule),
+    ("proxied", proxied),
     ("report", report),
     ("request", request),
     ("schedule", schedule),
@@ -346,6 +348,30 @@ pub fn multipart(data: &[u8]) {
     }
 }
 
+/// What a proxy says of the phone that it speaks for: before anything else, and in each of the two headers.
+pub fn proxied(data: &[u8]) {
+    let mut rest = data;
+    // A slice never has to be waited for.
+    let read = |rest: &mut &[u8]| {
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        std::pin::pin!(resyncd::tls::read_proxy_header(rest)).poll(&mut context)
+    };
+    let header = read(&mut rest);
+    assert!(header.is_ready(), "it waits");
+    assert!(data.len() - rest.len() <= 16 + 4096, "{header:?} of too much");
+    let networks = vec!["10.0.0.0/8".parse().unwrap()];
+    let connection = Connection { listener: Arc::from("https"), peer: ([10, 0, 0, 5], 1).into(), tls: None };
+    for (protocol, name) in [(ProxyProtocol::Forwarded, "forwarded"), (ProxyProtocol::XForwardedFor, "x-forwarded-for")]
+    {
+        let proxy = Proxy { networks: networks.clone(), protocol, certificate_header: None };
+        let lines = data.split(|byte| *byte == b'\n').filter_map(|line| http::HeaderValue::from_bytes(line).ok());
+        let headers = lines.map(|line| (http::HeaderName::from_static(name), line)).collect();
+        if let Ok(phone) = phone_behind(&proxy, &connection, &headers, None) {
+            assert!(!phone.peer.ip().is_ipv4() || phone.peer.ip() == phone.peer.ip().to_canonical());
+        }
+    }
+}
+
 /// What a phone tells of itself: a report in any format, and a form.
 pub fn report(data: &[u8]) {
     for format in Format::ALL {
@@ -419,7 +445,7 @@ pub fn request(data: &[u8]) {
     let tls = subject.map(|subject| TlsSession {
         version: "TLSv1.3",
         cipher: String::new(),
-        certificate: ClientCertificate::Verified { subject, dates_waived: false, purpose_waived: false },
+        certificate: ClientCertificate::verified(subject),
     });
     let connection = Connection { listener: Arc::from("https"), peer: ([192, 0, 2, 1], 1).into(), tls };
     let (answer, _) = PIPELINE.answer(&Request {

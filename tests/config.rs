@@ -156,6 +156,7 @@ fn file_with(table: &str, key: &str, value: &str) -> String {
         "listener" => format!("{listener}{line}"),
         "listener.tls" => format!("{listener}{tls}{line}"),
         "listener.tls.name" => format!("{listener}{tls}[[listener.tls.name]]\n{line}"),
+        "listener.tls.client_root" => format!("{listener}{tls}[[listener.tls.client_root]]\n{line}"),
         "folder" | "webhook" => format!("{LISTENER}[[{table}]]\n{line}"),
         _ => format!("{LISTENER}[{table}]\n{line}"),
     }

@@ -124,6 +124,12 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
             "(11.2.4 lt 12.0.1)? http://h/sip88xx.loads | http://h/other.loads",
             "[--delta --alias a] https://h/report; [--status] /b",
         ]),
+        "proxied" => texts(&[
+            "PROXY TCP4 192.0.2.7 10.0.0.5 40000 443\r\n",
+            "\r\n\r\n\0\r\nQUIT\n\u{21}\u{11}\0\u{c}\u{40}\0\u{2}\u{7}\u{a}\0\0\u{5}\u{40}\0\u{1}\u{3b}",
+            "for=198.51.100.1;by=\"a,\\\"b\", for=\"[2001:db8::7]:4711\";proto=https\nfor=10.0.0.9",
+            "198.51.100.1, [2001:db8::7]:1, 10.0.0.9\n10.1.2.3",
+        ]),
         "report" => texts(&[
             "<?xml version=\"1.0\"?>\n<device>\n<flat-profile>\n<A_1_ ua=\"rw\">R&amp;D</A_1_>\n<B/></flat-profile></device>",
             "# local\n!sip line1 user name: \"1#2\"\n^time zone: FR-Paris # no\n",

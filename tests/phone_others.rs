@@ -339,11 +339,7 @@ fn deployment(mac: &str, device: &str, subject: Option<&str>) -> Deployment {
     let tls = subject.map(|subject| TlsSession {
         version: "TLSv1.2",
         cipher: "AES256-SHA".to_owned(),
-        certificate: ClientCertificate::Verified {
-            subject: subject.parse().unwrap(),
-            dates_waived: false,
-            purpose_waived: false,
-        },
+        certificate: ClientCertificate::verified(subject.parse().unwrap()),
     });
     let connection = Connection { listener: "https".into(), peer: "192.0.2.7:50000".parse().unwrap(), tls };
     let pipeline = Arc::new(Pipeline::new(generation, 0, Secret::new([7; 32]), 1 << 20));

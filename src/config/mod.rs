@@ -58,6 +58,10 @@ pub struct Listener {
     pub passwords: bool,
     /// Basic is taken without TLS.
     pub basic_without_tls: bool,
+    /// Write header names as `Content-Length`, for clients that don't know them in lower case.
+    pub title_case_headers: bool,
+    /// None: every peer is the phone itself.
+    pub proxy: Option<Proxy>,
 }
 
 /// How phones are asked for user and password, on listeners that do.
@@ -69,6 +73,28 @@ pub struct Passwords {
     pub nonces: usize,
 }
 
+/// Programs that phones come through, and how those tell for whom they speak.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proxy {
+    /// Who may speak for others.
+    pub networks: Vec<IpNet>,
+    pub protocol: ProxyProtocol,
+    /// The header that the proxy puts the phone's certificate into, in lower case; it is believed that the phone has its key.
+    /// None: certificates that are forwarded count for nothing.
+    pub certificate_header: Option<String>,
+}
+
+/// How a proxy tells the phone's address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProxyProtocol {
+    /// The PROXY protocol, version 1 or 2, before anything else on a connection (HAProxy's proxy-protocol.txt).
+    Proxy,
+    /// `Forwarded` (RFC 7239).
+    Forwarded,
+    /// `X-Forwarded-For`.
+    XForwardedFor,
+}
+
 /// How a listener speaks TLS.
 #[derive(Debug, Clone)]
 pub struct Tls {
@@ -77,8 +103,14 @@ pub struct Tls {
     /// Further certificates, chosen by the server name that the phone sends (SNI).
     pub names: Vec<NamedKeyPair>,
     pub client_certificate: ClientCertificatePolicy,
-    /// PEM files of the roots that sign phones.
+    /// PEM files of the roots that sign phones and may vouch for any of them.
     pub client_ca: Vec<PathBuf>,
+    /// Roots that may vouch for the phones of those packs that list their name.
+    pub client_roots: Vec<ClientRoot>,
+    /// Revocation lists, PEM or DER.
+    pub crl: Vec<PathBuf>,
+    /// Take certificates of an issuer whose revocation list has expired.
+    pub allow_expired_crl: bool,
     /// Take client certificates that have expired or are not yet valid; the event says so.
     pub allow_expired: bool,
     /// Take client certificates whose extensions don't allow client authentication; the event says so.
@@ -87,8 +119,39 @@ pub struct Tls {
     pub max_version: TlsVersion,
     /// OpenSSL cipher list for TLS 1.2 and below; none: the program's own.
     pub ciphers: Option<String>,
+    /// Broken ciphers that are taken besides.
+    pub legacy_ciphers: Vec<LegacyCipher>,
     /// Old protocols, keys and hashes are allowed on this listener.
     pub legacy: bool,
+}
+
+/// The roots of one maker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientRoot {
+    /// What packs list; unique in its listener.
+    pub name: String,
+    /// PEM files.
+    pub files: Vec<PathBuf>,
+}
+
+/// A cipher that nothing but the oldest phones needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LegacyCipher {
+    TripleDes,
+    Rc4,
+}
+
+impl Tls {
+    /// Every file of roots, those without a name first.
+    pub fn root_files(&self) -> impl Iterator<Item = &PathBuf> {
+        self.client_ca.iter().chain(self.client_roots.iter().flat_map(|root| &root.files))
+    }
+
+    /// Every file that the listener reads.
+    pub fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        let pairs = std::iter::once(&self.certificate).chain(self.names.iter().map(|name| &name.pair));
+        pairs.flat_map(|pair| [&pair.certificate, &pair.key]).chain(self.root_files()).chain(&self.crl)
+    }
 }
 
 /// PEM files: a certificate chain, leaf first, and its private key.

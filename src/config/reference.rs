@@ -137,6 +137,44 @@ pub static LISTENER: Table = Table {
             Value("false"),
             "Take passwords by HTTP Basic on this listener although it has no TLS: everybody on the way reads them. Digest is asked for anyway.",
         ),
+        key(
+            "title_case_headers",
+            Bool,
+            Value("false"),
+            "Write the names of headers as `Content-Length` and not as `content-length`, for old phones that know them in no other case.",
+        ),
+    ],
+};
+
+pub static LISTENER_PROXY: Table = Table {
+    name: "listener.proxy",
+    heading: "[listener.proxy]",
+    about: "Says that phones come to the listener above it through a proxy or load balancer, and which. Peers outside `networks` are phones themselves.",
+    keys: &[
+        key(
+            "networks",
+            Texts("networks"),
+            Required,
+            "The addresses of the proxies: `[\"10.0.0.5\"]`. They have to tell for whom they speak; nobody else may.",
+        ),
+        key(
+            "protocol",
+            Choice(&["proxy-protocol", "forwarded", "x-forwarded-for"]),
+            Required,
+            "How they tell it: by the PROXY protocol, version 1 or 2, before TLS; by `Forwarded` (RFC 7239); by `X-Forwarded-For`. Of a header, the right-most address that is not in `networks` is the phone's.",
+        ),
+        key(
+            "certificate_header",
+            Text("a header's name"),
+            Nothing("none"),
+            "The header that the proxy puts the phone's certificate into, as percent-encoded PEM (nginx), base64 of DER (HAProxy) or as RFC 9440 has it. It is verified here as any other. The proxy has to remove what phones send in it.",
+        ),
+        key(
+            "trust_forwarded_certificates",
+            Bool,
+            Value("false"),
+            "Believe the proxies that a phone has the key of the certificate in `certificate_header`. Whoever speaks from `networks` can then be any phone.",
+        ),
     ],
 };
 
@@ -162,7 +200,19 @@ pub static LISTENER_TLS: Table = Table {
             "client_ca",
             Paths,
             Nothing("no roots"),
-            "PEM files of the roots that sign phones. Needed when client certificates are asked for.",
+            "PEM files of roots that may vouch for any phone: your own CA's. This or `client_root` is needed when client certificates are asked for.",
+        ),
+        key(
+            "crl",
+            Paths,
+            Nothing("no lists"),
+            "Revocation lists, PEM or DER. A certificate that its issuer's list names is worth nothing, on connections that resume a session too.",
+        ),
+        key(
+            "crl_expired",
+            Choice(&["allow", "refuse"]),
+            Value("allow"),
+            "What becomes of phones whose issuer's list is past its next update: `allow` goes on with what it names; `refuse` takes no certificate of that issuer.",
         ),
         key(
             "allow_expired",
@@ -183,6 +233,12 @@ pub static LISTENER_TLS: Table = Table {
             Text("an OpenSSL cipher list"),
             Nothing("the program's own list"),
             "Ciphers of TLS 1.2 and below.",
+        ),
+        key(
+            "legacy_ciphers",
+            Texts("`3des` or `rc4`"),
+            Nothing("none"),
+            "Broken ciphers to take when a phone has nothing better. Only with `legacy`.",
         ),
         key(
             "legacy",
@@ -206,6 +262,21 @@ pub static LISTENER_TLS_NAME: Table = Table {
         ),
         key("certificate", Path, Required, "PEM file of the certificate chain, leaf first."),
         key("key", Path, Required, "PEM file of its private key."),
+    ],
+};
+
+pub static LISTENER_TLS_CLIENT_ROOT: Table = Table {
+    name: "listener.tls.client_root",
+    heading: "[[listener.tls.client_root]]",
+    about: "The roots of one maker. They may vouch for the phones of those packs that list the name as `roots`, and for no other.",
+    keys: &[
+        key(
+            "name",
+            Text("a name"),
+            Required,
+            "The name that packs list: `cisco`, `mitel`, `grandstream` for those that come with resyncd. Unique in its listener.",
+        ),
+        key("file", Paths, Required, "PEM files of the roots."),
     ],
 };
 
@@ -653,6 +724,8 @@ pub static TABLES: &[&Table] = &[
     &LISTENER,
     &LISTENER_TLS,
     &LISTENER_TLS_NAME,
+    &LISTENER_TLS_CLIENT_ROOT,
+    &LISTENER_PROXY,
     &ADMIN,
     &WEBHOOK,
     &DATABASE,

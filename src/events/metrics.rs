@@ -51,6 +51,13 @@ struct WebhookLabels {
     result: &'static str,
 }
 
+/// The operator's own files.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct EndLabels {
+    listener: String,
+    file: String,
+}
+
 /// Vendor by model. The texts are the packs', never a phone's.
 type Models = HashMap<Arc<str>, Arc<str>>;
 
@@ -72,6 +79,7 @@ pub struct Metrics {
     working: Gauge,
     connections: Gauge<u64, AtomicU64>,
     generation: Gauge<u64, AtomicU64>,
+    ends: Family<EndLabels, Gauge>,
     pub(super) queued: Gauge,
     pub(super) stored: Counter,
     pub(super) spooled: Counter,
@@ -98,6 +106,7 @@ impl Metrics {
             working: Gauge::default(),
             connections: Gauge::default(),
             generation: Gauge::default(),
+            ends: Family::default(),
             queued: Gauge::default(),
             stored: Counter::default(),
             spooled: Counter::default(),
@@ -126,6 +135,12 @@ impl Metrics {
         registry.register("requests_in_work", "Requests that are being answered now", metrics.working.clone());
         registry.register("open_connections", "Connections open now", metrics.connections.clone());
         registry.register("generation", "The generation that is being served", metrics.generation.clone());
+        registry.register_with_unit(
+            "certificate_expiry_timestamp",
+            "When a listener's certificate or revocation list expires, in seconds since 1970",
+            Unit::Seconds,
+            metrics.ends.clone(),
+        );
         registry.register("event_queue", "Events that wait for the database in memory", metrics.queued.clone());
         registry.register("events_stored", "Events that reached the database", metrics.stored.clone());
         registry.register("events_spooled", "Events that were spooled to disk on their way", metrics.spooled.clone());
@@ -165,6 +180,14 @@ impl Metrics {
     pub fn set_load(&self, waiting: usize, working: usize) {
         self.waiting.set(i64::try_from(waiting).unwrap_or(i64::MAX));
         self.working.set(i64::try_from(working).unwrap_or(i64::MAX));
+    }
+
+    /// Takes over when what listeners use expires, by listener and file; what was known before is forgotten.
+    pub fn set_ends(&self, ends: impl IntoIterator<Item = (String, String, time::OffsetDateTime)>) {
+        self.ends.clear();
+        for (listener, file, at) in ends {
+            self.ends.get_or_create(&EndLabels { listener, file }).set(at.unix_timestamp());
+        }
     }
 
     /// Counts a message of a webhook: `delivered`, `failed`, `given-up` or `dropped`. Without a name: it was dropped before

@@ -152,6 +152,8 @@ pub enum Flag {
     CertificateDates,
     /// The client certificate is not made for client authentication, and the listener allows that.
     CertificatePurpose,
+    /// The client certificate was seen for another MAC, or from another network, not long ago.
+    CertificateShared,
     DatabaseAway,
     /// Proved by user and password.
     Password,

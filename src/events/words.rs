@@ -110,6 +110,7 @@ words! { Flag, "flag",
     Password "password" "The phone proved itself by user and password."
     PreviousPassword "previous-password" "The phone proved itself by the password before; it has not used the new one yet."
     Braked "braked" "The refusal was delayed, or became a 503, because the network or the phone had many before."
+    CertificateShared "certificate-shared" "The same client certificate was seen within an hour for another MAC, or from another network."
     Sealed "sealed" "What the phone sent is encrypted, and does not open with the device's key; it is kept as it came."
 }
 

@@ -183,7 +183,9 @@ impl Phones {
         event.outcome = match &failure.error {
             ConnectionError::Crowded(_) => Outcome::Refused(Refusal::Overload),
             ConnectionError::Handshake(_) => Outcome::Refused(Refusal::Handshake),
-            ConnectionError::Malformed(_) => Outcome::Refused(Refusal::BadRequest),
+            ConnectionError::Malformed(_) | ConnectionError::Proxy(_) | ConnectionError::Forwarded(_) => {
+                Outcome::Refused(Refusal::BadRequest)
+            }
             _ => Outcome::Aborted,
         };
         if let ConnectionError::Handshake(HandshakeError::Certificate { subject, .. }) = &failure.error {

@@ -31,6 +31,8 @@ pub struct Pack {
     pub folder: PathBuf,
     pub vendor: String,
     pub description: String,
+    /// Names of the roots that may vouch for its phones, besides those without a name.
+    pub roots: Vec<String>,
     pub models: Models,
     pub files: Vec<FileEntry>,
     pub uploads: Vec<UploadEntry>,
@@ -196,6 +198,15 @@ impl Packs {
         self.first(|pack| pack.patterns.user_agent(text, &pack.vendor, &pack.models))
     }
 
+    /// The same of a certificate that a root of this name vouches for, by those packs alone that list it. A root without a
+    /// name may vouch for any.
+    pub fn identify_vouched(&self, subject: &Subject, root: Option<&str>) -> Option<(usize, Identified)> {
+        self.first(|pack| {
+            let takes = pack.takes_root(root);
+            takes.then(|| pack.patterns.certificate(subject, &pack.vendor, &pack.models)).flatten()
+        })
+    }
+
     /// What the packs read from a certificate's subject, and which pack did.
     pub fn identify_certificate(&self, subject: &Subject) -> Option<(usize, Identified)> {
         self.first(|pack| pack.patterns.certificate(subject, &pack.vendor, &pack.models))
@@ -231,6 +242,7 @@ impl Pack {
         let reader = Reader::new(&document, &table, &collected);
         let vendor = reader.required_text("vendor").unwrap_or_default();
         let description = reader.required_text("description").unwrap_or_default();
+        let roots = reader.texts("roots").unwrap_or_default();
         let models = models(&reader);
         let patterns = Patterns::read(&reader);
         let files = files(&reader, folder, &models);
@@ -284,6 +296,7 @@ impl Pack {
             folder: folder.to_owned(),
             vendor,
             description,
+            roots,
             models,
             files,
             uploads,
@@ -295,6 +308,11 @@ impl Pack {
             reads_request,
             fingerprint,
         })
+    }
+
+    /// Whether a root of this name may vouch for phones of the pack; one without a name may for any.
+    pub fn takes_root(&self, root: Option<&str>) -> bool {
+        root.is_none_or(|root| self.roots.iter().any(|own| own == root))
     }
 
     /// Whether any certificate tells the pack which phone it is.

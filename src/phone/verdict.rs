@@ -150,7 +150,7 @@ fn connection(device: &Device, maker: Maker, model: &str, settings: &Effective) 
         tls: subject.parse().ok().map(|subject| TlsSession {
             version: "TLSv1.3",
             cipher: String::new(),
-            certificate: ClientCertificate::Verified { subject, dates_waived: false, purpose_waived: false },
+            certificate: ClientCertificate::verified(subject),
         }),
     }
 }

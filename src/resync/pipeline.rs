@@ -1,5 +1,6 @@
 //! The one way from a request to its answer and its event.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -19,7 +20,7 @@ use super::target::Target;
 use crate::events::{Event, Flag, Kind, Outcome, Refusal, cut};
 use crate::identity::password::{Carried, Claim, Passwords};
 use crate::identity::url_token::{Presented, UrlToken};
-use crate::identity::{Access, Proof, TokenEvidence};
+use crate::identity::{Access, Proof, Sightings, Subject, TokenEvidence};
 use crate::model::{MacAddr, Secret};
 use crate::packs::{Audience, Candidate, FileEntry, Identified, Packs, Source};
 use crate::render::{Form, Limit, RenderError, Shown};
@@ -34,6 +35,8 @@ pub struct Pipeline {
     etag_key: Secret,
     profile_limit: Limit,
     stopped: Stopped,
+    /// Where certificates were seen.
+    sightings: Sightings,
     /// None: no listener asks for passwords.
     pub(super) passwords: Option<Passwords>,
     /// The device that was asked for last: what is done for it is done for those whom nobody knows, too.
@@ -46,9 +49,9 @@ const STATIC_LIMIT: u64 = 16 << 20;
 impl Pipeline {
     pub fn new(generation: Generation, cache_bytes: u64, etag_key: Secret, profile_limit: impl Into<Limit>) -> Self {
         let (generation, cache) = (ArcSwap::from_pointee(generation), Cache::new(cache_bytes));
-        let (profile_limit, stopped) = (profile_limit.into(), Stopped::default());
+        let (profile_limit, stopped, sightings) = (profile_limit.into(), Stopped::default(), Sightings::default());
         let (passwords, stand_in) = (None, ArcSwapOption::empty());
-        Self { generation, cache, etag_key, profile_limit, stopped, passwords, stand_in }
+        Self { generation, cache, etag_key, profile_limit, stopped, sightings, passwords, stand_in }
     }
 
     /// The same, asking for passwords on the listeners that are to.
@@ -245,18 +248,32 @@ pub(super) fn refused(refusal: Refusal, reason: impl Into<String>) -> Stop {
 fn identify<'r>(generation: &Generation, request: &'r Request<'_>) -> Identity<'r> {
     match request.connection.tls.as_ref().map(|tls| &tls.certificate) {
         None | Some(ClientCertificate::None) => Identity::default(),
-        Some(ClientCertificate::Verified { subject, dates_waived, purpose_waived }) => {
+        Some(ClientCertificate::Verified { subject, dates_waived, purpose_waived, root, .. }) => {
             let mut flags = Vec::new();
             flags.extend(dates_waived.then_some(Flag::CertificateDates));
             flags.extend(purpose_waived.then_some(Flag::CertificatePurpose));
-            let certificate = generation.packs.identify_certificate(subject).map(|(_, identified)| identified);
-            let problem = certificate.is_none().then_some("no pack knows a subject of this form");
+            let vouched = generation.packs.identify_vouched(subject, root.as_deref());
+            let certificate = vouched.map(|(_, identified)| identified);
+            let problem = certificate.is_none().then(|| unknown_subject(generation, subject, root.as_deref()));
             Identity { flags, subject: Some(subject.to_string()), certificate, problem }
         }
         Some(ClientCertificate::Unverified { subject, reason }) => {
-            Identity { subject: Some(subject.to_string()), problem: Some(reason), ..Identity::default() }
+            Identity { subject: Some(subject.to_string()), problem: Some(reason.into()), ..Identity::default() }
         }
     }
+}
+
+/// Why no pack reads anything from a certificate that verifies.
+fn unknown_subject(generation: &Generation, subject: &Subject, root: Option<&str>) -> Cow<'static, str> {
+    let form = generation.packs.identify_certificate(subject).and_then(|(pack, _)| generation.packs.get(pack));
+    match (form, root) {
+        (Some(pack), Some(root)) => not_vouched(root, &pack.name).into(),
+        _ => "no pack knows a subject of this form".into(),
+    }
+}
+
+pub(super) fn not_vouched(root: &str, pack: &str) -> String {
+    format!("the root \"{root}\" does not vouch for phones of {pack}: its pack.toml doesn't list it")
 }
 
 /// One request on its way.
@@ -286,7 +303,7 @@ pub(super) struct Asking<'a> {
     pub(super) user_agent: Option<(usize, Identified)>,
     /// What the packs read from a certificate that verifies.
     pub(super) certificate: Option<Identified>,
-    pub(super) certificate_problem: Option<&'a str>,
+    pub(super) certificate_problem: Option<Cow<'a, str>>,
     pub(super) event: Event,
 }
 
@@ -304,7 +321,7 @@ struct Identity<'a> {
     flags: Vec<Flag>,
     subject: Option<String>,
     certificate: Option<Identified>,
-    problem: Option<&'a str>,
+    problem: Option<Cow<'a, str>>,
 }
 
 impl<'a> Asking<'a> {
@@ -377,8 +394,22 @@ impl<'a> Asking<'a> {
         }
     }
 
+    /// Flags a certificate that more than one phone seems to have.
+    fn watch_certificate(&mut self) {
+        let tls = self.request.connection.tls.as_ref();
+        let Some(fingerprint) = tls.and_then(|tls| tls.certificate.fingerprint()) else { return };
+        if self.certificate.as_ref().is_some_and(|found| found.generic) {
+            return;
+        }
+        let (peer, asked, now) = (self.request.connection.peer.ip(), self.event.asked_mac, self.request.started);
+        if self.pipeline.sightings.note(*fingerprint, peer, asked, now) {
+            self.event.flags.push(Flag::CertificateShared);
+        }
+    }
+
     /// Ends with an answer.
     fn answered(mut self, answer: Answer) -> (Answer, Event) {
+        self.watch_certificate();
         self.event.flags.extend(self.away.then_some(Flag::DatabaseAway));
         let mut event = self.event;
         event.status = answer.status;

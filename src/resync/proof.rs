@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use super::lookup::Known;
-use super::pipeline::{Asking, Stop, refused};
+use super::pipeline::{Asking, Stop, not_vouched, refused};
 use super::profiles::Device;
 use crate::events::{Flag, Refusal};
 use crate::identity::password::{Verdict, Which};
@@ -72,6 +72,13 @@ impl Asking<'_> {
         device: &Device,
         opening: Opening,
     ) -> Result<Proof, Stop> {
+        let root = self.request.connection.tls.as_ref().and_then(|tls| tls.certificate.root());
+        let pack = self.generation.packs.get(device.model.pack);
+        let foreign = root.zip(pack).filter(|(root, pack)| !pack.takes_root(Some(root)));
+        let foreign = foreign.map(|(root, pack)| not_vouched(root, &pack.name));
+        if let Some(problem) = foreign.as_ref().filter(|_| candidate.captures.code.is_some()) {
+            return Err(refused(Refusal::Invitation, problem.as_str()));
+        }
         // Whoever came with the code, over TLS, was made this device by it just now.
         if candidate.captures.code.is_some() {
             return Ok(Proof::Code);
@@ -82,11 +89,18 @@ impl Asking<'_> {
         let evidence = Evidence {
             peer: self.request.connection.peer.ip(),
             certificate: self.certificate.as_ref(),
-            certificate_problem: self.certificate_problem,
+            certificate_problem: self.certificate_problem.as_deref(),
             token: self.token_evidence(),
             password: password.as_ref(),
         };
-        let proof = decide(access, &asked, &evidence);
+        let proof = match decide(access, &asked, &evidence) {
+            // It names this phone, but its root is another maker's.
+            Ok(Proof::Certificate) if foreign.is_some() => {
+                let without = Evidence { certificate: None, certificate_problem: foreign.as_deref(), ..evidence };
+                decide(access, &asked, &without)
+            }
+            decided => decided,
+        };
         let proof = proof.map_err(|denied| match &self.found.token {
             Some(Known::Away) => refused(Refusal::DatabaseAway, denied.reason),
             _ => Stop::Refused(denied.refusal, denied.reason),

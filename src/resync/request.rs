@@ -34,9 +34,34 @@ pub enum ClientCertificate {
     /// The phone showed none, or was not asked.
     None,
     /// It verifies against the listener's roots, save for what the listener allows.
-    Verified { subject: Subject, dates_waived: bool, purpose_waived: bool },
+    Verified {
+        subject: Subject,
+        dates_waived: bool,
+        purpose_waived: bool,
+        /// The name of the root that vouches for it; none for one that may vouch for any phone.
+        root: Option<Arc<str>>,
+        /// SHA-256 of the certificate.
+        fingerprint: [u8; 32],
+    },
     /// It proves nothing; `reason` says why, in OpenSSL's words.
     Unverified { subject: Subject, reason: String },
+}
+
+impl ClientCertificate {
+    /// One that verifies, by a root that may vouch for any phone: for what is played or tried without a connection.
+    pub fn verified(subject: Subject) -> Self {
+        Self::Verified { subject, dates_waived: false, purpose_waived: false, root: None, fingerprint: [0; 32] }
+    }
+
+    /// The name of the root that vouches for it.
+    pub fn root(&self) -> Option<&str> {
+        if let Self::Verified { root, .. } = self { root.as_deref() } else { None }
+    }
+
+    /// SHA-256 of a certificate that verifies.
+    pub fn fingerprint(&self) -> Option<&[u8; 32]> {
+        if let Self::Verified { fingerprint, .. } = self { Some(fingerprint) } else { None }
+    }
 }
 
 /// A phone's request for a file.

@@ -27,9 +27,8 @@ pub fn first_start(config: &Config) -> Result<Option<FirstStart>, FirstStartErro
     let is_ours = |path: &PathBuf| path.starts_with(&folder);
     let tls = || config.listeners.iter().filter_map(|listener| listener.tls.as_ref());
     let wants = |path: &PathBuf| is_ours(path) && !path.exists();
-    let is_first = tls().any(|tls| {
-        wants(&tls.certificate.certificate) || wants(&tls.certificate.key) || tls.client_ca.iter().any(wants)
-    });
+    let is_first = tls()
+        .any(|tls| wants(&tls.certificate.certificate) || wants(&tls.certificate.key) || tls.root_files().any(wants));
     if !is_first {
         return Ok(None);
     }

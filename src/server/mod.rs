@@ -1,6 +1,7 @@
 //! The running server: everything put together, started, reloaded and stopped. The configuration is handed in and the
 //! shutdown is a call, so that a test runs the same server as `resyncd serve`.
 
+mod expiry;
 mod first_start;
 mod passwords;
 mod privileges;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
+use time::OffsetDateTime;
 use tokio::sync::watch as tokio_watch;
 use tokio::task::JoinSet;
 
@@ -39,6 +41,7 @@ use crate::webhooks::{self, WebhookError};
 
 use privileges::Becoming;
 
+pub use expiry::Expiry;
 pub use first_start::{FirstStart, first_start};
 pub use privileges::{PrivilegeError, warn_of_root};
 pub use reload::Reloader;
@@ -119,6 +122,7 @@ impl Server {
         for warning in acceptors.iter().flatten().flat_map(|acceptor| acceptor.warnings()) {
             tracing::warn!("{warning}");
         }
+        tell_of_tls(&config, &acceptors, &generation);
         let becoming = Becoming::of(&config.process)?;
         let mut addresses = Vec::new();
         let mut bound = Vec::new();
@@ -127,7 +131,11 @@ impl Server {
                 .map_err(|error| StartError::Bind { listener: format!("listener \"{}\"", listener.name), error })?;
             let name: Arc<str> = listener.name.as_str().into();
             addresses.push((name.clone(), socket.local_addr().unwrap_or(listener.address)));
-            bound.push(Listening { name, socket, acceptor });
+            bound.push(Listening {
+                proxy: listener.proxy.clone().map(Arc::new),
+                title_case_headers: listener.title_case_headers,
+                ..Listening::new(name, socket, acceptor)
+            });
         }
         let admin_socket = config.admin.address.map(bind).transpose();
         let admin_socket = admin_socket.map_err(|error| StartError::Bind { listener: "admin".to_owned(), error })?;
@@ -170,6 +178,10 @@ impl Server {
         let fleet = Fleet::of_server(config.clone(), &records, pipeline.clone(), follower.clone())?;
         let onboarding = Onboarding::new(fleet.clone(), &config.onboarding);
 
+        let named = config.listeners.iter().zip(&acceptors);
+        let named = named.filter_map(|(listener, acceptor)| Some((listener.name.as_str().into(), acceptor.clone()?)));
+        let expiry = Expiry::new(named.collect(), config.lint.certificate_expiry, OffsetDateTime::now_utc());
+        expiry.measure(&metrics);
         let folders = Folders::new(&config.folders);
         let (inviting, keeping) = (onboarding.clone(), uploads.clone());
         let bounds = Bounds::new(&config.limits).counting(metrics.counters().clone());
@@ -217,7 +229,7 @@ impl Server {
                 async move { admin.answer(connection, request).await }
             };
             let limits = Limits { connections: config.admin.connections, ..config.limits.clone() };
-            let listening = Listening { name: "admin".into(), socket, acceptor: None };
+            let listening = Listening::new("admin", socket, None);
             let failed = |failure: ConnectionFailure| tracing::debug!(peer = %failure.peer, "admin: {}", failure.error);
             listeners.spawn(serve(listening, Bounds::new(&limits), answer, failed, stopping.clone()));
         }
@@ -227,6 +239,13 @@ impl Server {
                 () = passwords::settle(rotating, settled) => {}
                 // An error means that the server is gone: a reason to stop as well.
                 _ = stopping_rotating.wait_for(|stop| *stop) => {}
+            }
+        });
+        let (ends, mut stopping_to_tell) = (expiry.keep_told(recorder.metrics().clone()), stopping.clone());
+        listeners.spawn(async move {
+            tokio::select! {
+                () = ends => {}
+                _ = stopping_to_tell.wait_for(|stop| *stop) => {}
             }
         });
         let (keys, mut stopping_keys) = (records.store().clone(), stopping.clone());
@@ -335,6 +354,30 @@ impl Server {
         self.brakes.release();
         while self.listeners.join_next().await.is_some() {}
         self.recorder.close().await
+    }
+}
+
+/// Says once what listeners for old phones give up, and which roots vouch for nobody.
+fn tell_of_tls(config: &Config, acceptors: &[Option<Arc<Acceptor>>], generation: &Generation) {
+    for (listener, acceptor) in config.listeners.iter().zip(acceptors) {
+        let Some(acceptor) = acceptor else { continue };
+        if let Some(what) = acceptor.gives_up() {
+            tracing::warn!(
+                listener = %listener.name,
+                "the listener \"{}\" takes {what} (legacy = true): whoever is on the way may read and change what it sends, \
+                 so encrypt the profiles of its phones ([delivery])",
+                listener.name
+            );
+        }
+        for root in acceptor.root_names() {
+            if !generation.packs.iter().any(|pack| pack.takes_root(Some(root))) {
+                tracing::warn!(
+                    listener = %listener.name,
+                    "no pack lists the root \"{root}\" of the listener \"{}\" (roots in pack.toml), so it vouches for no phone",
+                    listener.name
+                );
+            }
+        }
     }
 }
 

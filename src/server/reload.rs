@@ -50,6 +50,9 @@ impl Reloader {
             let mut problems = Problems::default();
             for acceptor in this.acceptors.iter() {
                 problems.extend(acceptor.reload().err().into_iter().flatten());
+                for warning in acceptor.warnings() {
+                    tracing::warn!("{warning}");
+                }
             }
             problems.into_result(generation)
         });

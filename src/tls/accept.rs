@@ -2,42 +2,34 @@
 //!
 //! It is our own because the ready-made ones hide handshake errors, accept without a limit, or set no timeouts.
 
-use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::body::Body;
-use http::HeaderValue;
-use http::header::CONNECTION;
 use hyper::Request;
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use socket2::{Domain, Socket, Type};
 use time::OffsetDateTime;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
 use super::acceptor::Acceptor;
 use super::bounds::Bounds;
+use super::conversation::Conversation;
+use super::forwarded::ForwardedError;
 use super::handshake::HandshakeError;
-use super::stall::Stall;
+use super::proxy::ProxyError;
+use crate::config::Proxy;
 use crate::resync::{Connection, TlsSession};
 
 /// Connections that the operating system keeps ready while all places are taken, and in the moment of a mass reboot.
 const BACKLOG: i32 = 1024;
-
-/// Least that hyper takes for its buffer, in bytes.
-const LEAST_BUFFER: usize = 8192;
 
 /// Pause after an accept that failed for want of something (file descriptors, memory): doubled from the first to the last.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
@@ -89,6 +81,17 @@ pub struct Listening {
     pub socket: TcpListener,
     /// None: plain HTTP.
     pub acceptor: Option<Arc<Acceptor>>,
+    /// Who speaks for phones; none: nobody.
+    pub proxy: Option<Arc<Proxy>>,
+    /// Whether the names of headers are written as `Content-Length`.
+    pub title_case_headers: bool,
+}
+
+impl Listening {
+    /// A listener that phones come to themselves.
+    pub fn new(name: impl Into<Arc<str>>, socket: TcpListener, acceptor: Option<Arc<Acceptor>>) -> Self {
+        Self { name: name.into(), socket, acceptor, proxy: None, title_case_headers: false }
+    }
 }
 
 /// Why a connection ended before any request could be answered.
@@ -109,9 +112,15 @@ pub enum ConnectionError {
     Malformed(String),
     #[error("the connection broke before a request came: {0}")]
     Broken(String),
+    /// The peer is configured as a proxy.
+    #[error("from a proxy: {0}")]
+    Proxy(#[from] ProxyError),
+    /// A request of one that is configured as a proxy, answered with 400.
+    #[error("from a proxy: {0}")]
+    Forwarded(#[from] ForwardedError),
 }
 
-/// A connection that ended before any request could be answered.
+/// A connection that ended before any request could be answered; of a proxy, also a request that could not be.
 #[derive(Debug, Clone)]
 pub struct ConnectionFailure {
     /// The listener's name.
@@ -140,7 +149,7 @@ pub async fn serve<H, A, F>(
     A: Future<Output = http::Response<Body>> + Send + 'static,
     F: Fn(ConnectionFailure) + Clone + Send + Sync + 'static,
 {
-    let Listening { name, socket, acceptor } = listening;
+    let Listening { name, socket, acceptor, proxy, title_case_headers } = listening;
     let mut tasks = JoinSet::new();
     let mut pause = FIRST_PAUSE;
     let mut noticed: Option<Instant> = None;
@@ -203,14 +212,24 @@ pub async fn serve<H, A, F>(
             },
             bounds: bounds.clone(),
             handler: handler.clone(),
+            failed: failed.clone(),
+            acceptor: acceptor.clone(),
+            proxy: proxy.clone(),
+            title_case_headers,
             shutdown: shutdown.clone(),
             place: Some(place),
         };
-        let (acceptor, failed) = (acceptor.clone(), failed.clone());
+        let failed = failed.clone();
         tasks.spawn(async move {
-            let (listener, peer) = (conversation.connection.listener.clone(), conversation.connection.peer);
+            let (mut conversation, mut stream) = (conversation, stream);
             let (started, begin) = (OffsetDateTime::now_utc(), Instant::now());
-            if let Err((error, tls)) = conversation.hold(stream, acceptor).await {
+            let learned = conversation.learn_peer(&mut stream).await.map_err(|error| (error, None));
+            let (listener, peer) = (conversation.connection.listener.clone(), conversation.connection.peer);
+            let ended = match learned {
+                Ok(()) => conversation.hold(stream).await,
+                Err(error) => Err(error),
+            };
+            if let Err((error, tls)) = ended {
                 failed(ConnectionFailure { listener, peer, started, duration: begin.elapsed(), tls, error });
             }
         });
@@ -229,7 +248,7 @@ pub async fn serve<H, A, F>(
 }
 
 /// Resolves when it is time to stop.
-async fn stopped(mut shutdown: watch::Receiver<bool>) {
+pub(super) async fn stopped(mut shutdown: watch::Receiver<bool>) {
     // An error means that the sender is gone, and nobody is left to say so.
     let _ = shutdown.wait_for(|stop| *stop).await;
 }
@@ -250,103 +269,5 @@ fn note_panic(listener: &str, ended: Result<(), JoinError>) {
         && error.is_panic()
     {
         tracing::error!(%listener, %error, "a connection was dropped because its task panicked");
-    }
-}
-
-/// One connection, from its first byte to its last.
-struct Conversation<H> {
-    connection: Connection,
-    bounds: Bounds,
-    handler: H,
-    shutdown: watch::Receiver<bool>,
-    /// Taken for it when it was accepted.
-    place: Option<OwnedSemaphorePermit>,
-}
-
-impl<H, A> Conversation<H>
-where
-    H: Fn(Connection, Request<Incoming>) -> A + Clone + Send + Sync + 'static,
-    A: Future<Output = http::Response<Body>> + Send + 'static,
-{
-    async fn hold(
-        mut self,
-        stream: TcpStream,
-        acceptor: Option<Arc<Acceptor>>,
-    ) -> Result<(), (ConnectionError, Option<TlsSession>)> {
-        let peer = self.connection.peer.ip();
-        let Some(place) = self.place.take() else { return Ok(()) };
-        // Given back when the connection is gone.
-        let _place = tokio::select! {
-            biased;
-            place = self.bounds.enter(peer, place) => place.map_err(|error| (error, None))?,
-            // It has no place yet, and nothing was begun.
-            () = stopped(self.shutdown.clone()) => return Ok(()),
-        };
-        // Answers are written in one go; waiting for more to send only delays the last packet. It fails only on a socket that
-        // is broken already, which the next read tells better.
-        let _ = stream.set_nodelay(true);
-        let turn = match &acceptor {
-            Some(_) => Some(self.bounds.turn(&stream).await.map_err(|error| (error, None))?),
-            None => None,
-        };
-        let limits = self.bounds.limits.clone();
-        let stream = Stall::new(stream, limits.response_timeout);
-        match acceptor {
-            None => self.speak(stream).await.map_err(|error| (error, None)),
-            Some(acceptor) => {
-                let (stream, session) = acceptor.accept(stream).await.map_err(|error| (error.into(), None))?;
-                drop(turn);
-                self.connection.tls = Some(session.clone());
-                self.speak(stream).await.map_err(|error| (error, Some(session)))
-            }
-        }
-    }
-
-    /// HTTP/1 over a stream that is ready for it.
-    async fn speak<S>(self, stream: S) -> Result<(), ConnectionError>
-    where
-        S: AsyncRead + AsyncWrite + Unpin,
-    {
-        let Self { connection, bounds, handler, shutdown, place: _ } = self;
-        let limits = bounds.limits;
-        let requests = AtomicUsize::new(0);
-        let service = service_fn(|request| {
-            let last = requests.fetch_add(1, Ordering::Relaxed) + 1 >= limits.requests_per_connection;
-            let answer = handler(connection.clone(), request);
-            async move {
-                let mut answer = answer.await;
-                if last {
-                    answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-                }
-                Ok::<_, Infallible>(answer)
-            }
-        });
-        let mut builder = http1::Builder::new();
-        builder
-            .timer(TokioTimer::new())
-            .header_read_timeout(limits.header_timeout)
-            .max_headers(limits.headers)
-            .max_header_size(limits.header_bytes)
-            .max_buf_size(limits.header_bytes.max(LEAST_BUFFER))
-            // A phone that closes its sending side has still asked; and a request that was begun leaves its event.
-            .half_close(true);
-        let mut conversation = pin!(builder.serve_connection(TokioIo::new(stream), service));
-        let ended = tokio::select! {
-            ended = conversation.as_mut() => ended,
-            () = stopped(shutdown) => {
-                conversation.as_mut().graceful_shutdown();
-                conversation.await
-            }
-        };
-        let asked = requests.load(Ordering::Relaxed) > 0;
-        match ended {
-            Err(error) if error.is_parse() => Err(ConnectionError::Malformed(error.to_string())),
-            // After a request the rest is how connections end: idle for too long, reset, cut off. The request has its event.
-            _ if asked => Ok(()),
-            Ok(()) => Err(ConnectionError::NoRequest),
-            Err(error) if error.is_timeout() => Err(ConnectionError::Timeout(limits.header_timeout)),
-            Err(error) if error.is_incomplete_message() => Err(ConnectionError::NoRequest),
-            Err(error) => Err(ConnectionError::Broken(error.to_string())),
-        }
     }
 }

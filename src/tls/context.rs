@@ -6,57 +6,42 @@
 //! sessions of the phones: the front stays. It is made anew, and every session with it forgotten, when what the sessions
 //! were verified by changes: the roots, the policy, what is waived.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use openssl::error::ErrorStack;
-use openssl::sha::Sha256;
 use openssl::ssl::{
     ClientHelloResponse, NameType, SniError, SslAcceptor, SslAcceptorBuilder, SslContext, SslMethod, SslMode,
     SslOptions, SslVerifyMode, SslVersion,
 };
 use openssl::stack::Stack;
-use openssl::x509::store::X509StoreBuilder;
+use openssl::x509::X509Name;
 use openssl::x509::verify::X509VerifyFlags;
-use openssl::x509::{X509, X509Name};
+use time::OffsetDateTime;
 
+use super::legacy;
 use super::pem::{self, Chain};
+use super::revocation::Revocations;
+use super::trust::{self, Trust, VERIFY_DEPTH};
 use super::verify::{self, Waivers};
 use crate::config::{ClientCertificatePolicy, Tls, TlsVersion};
 use crate::document::{Problem, Problems};
-
-/// What old firmware speaks, after what newer phones should: SPA phones do RSA and DHE with AES-CBC and SHA-1 only. RC4 and
-/// 3DES are left to `ciphers`, for phones that have nothing else.
-const LEGACY_CIPHERS: &str = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:\
-     ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:\
-     ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305:\
-     DHE-RSA-AES128-GCM-SHA256:DHE-RSA-AES256-GCM-SHA384:\
-     ECDHE-RSA-AES128-SHA256:ECDHE-RSA-AES256-SHA384:ECDHE-RSA-AES128-SHA:ECDHE-RSA-AES256-SHA:\
-     DHE-RSA-AES128-SHA256:DHE-RSA-AES256-SHA256:DHE-RSA-AES128-SHA:DHE-RSA-AES256-SHA:\
-     AES128-GCM-SHA256:AES256-GCM-SHA384:AES128-SHA256:AES256-SHA256:AES128-SHA:AES256-SHA";
+use crate::identity::Subject;
 
 /// Sessions kept for phones without tickets. One with a client certificate takes about 3 kB.
 const CACHED_SESSIONS: i32 = 4096;
-
-/// Longest chain from a phone's certificate to its root, in intermediate certificates.
-const VERIFY_DEPTH: u32 = 8;
 
 /// The contexts of one listener.
 pub(super) struct Contexts {
     pub(super) front: SslContext,
     /// The certificate context to begin with. It owns those of the other names.
     pub(super) certificate: SslContext,
-    /// What sessions were verified by. Those of another one can't be resumed.
-    trust: [u8; 32],
+    /// What certificates are verified by.
+    pub(super) trust: Trust,
+    /// The server's own certificates: their file, subject and end.
+    pub(super) own: Vec<(PathBuf, String, OffsetDateTime)>,
     /// What is not wrong yet.
     pub(super) warnings: Problems,
-}
-
-/// The roots of a listener, and how they are asked for.
-struct Trust {
-    roots: Vec<X509>,
-    /// A hash of roots, policy and waivers.
-    id: [u8; 32],
 }
 
 /// Reads all files and builds the contexts. `previous` lends its front where that may stay.
@@ -64,6 +49,9 @@ pub(super) fn load(config: &Path, tls: &Tls, previous: Option<&Contexts>) -> Res
     let mut problems = Problems::default();
     let mut warnings = Problems::default();
 
+    if let Err(problem) = legacy::prepare(config, tls) {
+        problems.push(problem);
+    }
     let default = pem::read_pair(&tls.certificate, &mut problems, &mut warnings);
     let mut named = Vec::new();
     for name in &tls.names {
@@ -74,15 +62,16 @@ pub(super) fn load(config: &Path, tls: &Tls, previous: Option<&Contexts>) -> Res
     let roots = if tls.client_certificate == ClientCertificatePolicy::None {
         Vec::new()
     } else {
-        if tls.client_ca.is_empty() {
+        if tls.root_files().next().is_none() {
             problems.push(
                 Problem::file(config, "no file is named, so no client certificate could verify")
                     .key("listener.tls.client_ca")
                     .help("name the PEM file of the root that signs the phones, or set client_certificate = \"none\""),
             );
         }
-        pem::read_roots(tls.client_ca.iter().map(|file| file.as_path()), &mut problems, &mut warnings)
+        trust::read_roots(tls, &mut problems, &mut warnings)
     };
+    let revocations = Revocations::read(&tls.crl, tls.allow_expired_crl, &roots, &mut problems, &mut warnings);
     let Some(default) = default.filter(|_| problems.is_empty()) else { return Err(problems) };
 
     let openssl = |error: ErrorStack| {
@@ -90,7 +79,13 @@ pub(super) fn load(config: &Path, tls: &Tls, previous: Option<&Contexts>) -> Res
             Problem::file(config, format!("TLS can't be set up: {}", pem::reason(&error))).key("listener.tls"),
         )
     };
-    let trust = Trust::new(tls, roots).map_err(openssl)?;
+    let trust = Trust::new(tls, roots, revocations).map_err(openssl)?;
+    let own = named.iter().map(|(name, chain)| (&name.pair, chain)).chain([(&tls.certificate, &default)]);
+    let own = own.filter_map(|(pair, chain)| {
+        let end = pem::moment(chain.leaf.not_after())?;
+        Some((pair.certificate.clone(), Subject::from_x509(&chain.leaf).to_string(), end))
+    });
+    let own = own.collect();
     // The one setting that is text for OpenSSL alone to judge.
     if let Some(ciphers) = &tls.ciphers {
         let mut probe = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls_server()).map_err(openssl)?;
@@ -132,10 +127,10 @@ pub(super) fn load(config: &Path, tls: &Tls, previous: Option<&Contexts>) -> Res
         });
     }
     let front = match previous {
-        Some(previous) if previous.trust == trust.id => previous.front.clone(),
+        Some(previous) if previous.trust.id == trust.id => previous.front.clone(),
         _ => base(tls, &trust).map_err(openssl)?.build().into_context(),
     };
-    Ok(Contexts { front, certificate: certificate.build().into_context(), trust: trust.id, warnings })
+    Ok(Contexts { front, certificate: certificate.build().into_context(), trust, own, warnings })
 }
 
 /// The context of a server name: the exact one, else `*.` for one label.
@@ -154,37 +149,21 @@ fn refused(path: &Path, tls: &Tls, error: &ErrorStack) -> Problem {
     if tls.legacy { problem } else { problem.help("legacy = true allows old keys and hashes on this listener") }
 }
 
-impl Trust {
-    fn new(tls: &Tls, roots: Vec<X509>) -> Result<Self, ErrorStack> {
-        let mut hash = Sha256::new();
-        let policy = match tls.client_certificate {
-            ClientCertificatePolicy::None => 0,
-            ClientCertificatePolicy::Optional => 1,
-            ClientCertificatePolicy::Required => 2,
-        };
-        hash.update(&[policy, u8::from(tls.allow_expired), u8::from(tls.allow_any_purpose), u8::from(tls.legacy)]);
-        for root in &roots {
-            hash.update(&root.to_der()?);
-        }
-        Ok(Self { roots, id: hash.finish() })
-    }
-}
-
 /// What all contexts of a listener have in common. A connection copies most of it from the front, some of it (security
 /// level, roots) from the certificate context, so both get all of it.
 fn base(tls: &Tls, trust: &Trust) -> Result<SslAcceptorBuilder, ErrorStack> {
     let mut context = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls_server())?;
-    // Level 2: 2048-bit RSA and SHA-256, which is what factory certificates have had for ten years. Level 0: all that
-    // OpenSSL can do; SHA-1 chains, 1024-bit keys, TLS 1.0 and 1.1 need it.
-    context.set_security_level(if tls.legacy { 0 } else { 2 });
+    context.set_security_level(trust::security_level(tls));
     context.clear_options(SslOptions::NO_TLSV1 | SslOptions::NO_TLSV1_1);
     context.set_min_proto_version(Some(version(tls.min_version)))?;
     context.set_max_proto_version(Some(version(tls.max_version)))?;
-    match &tls.ciphers {
-        // A wrong list has been reported by its key before it comes to this.
-        Some(ciphers) => context.set_cipher_list(ciphers)?,
-        None if tls.legacy => context.set_cipher_list(LEGACY_CIPHERS)?,
-        None => {}
+    // A wrong list has been reported by its key before it comes to this.
+    if let Some(ciphers) = legacy::cipher_list(tls) {
+        context.set_cipher_list(&ciphers)?;
+    }
+    if tls.legacy {
+        // The best that both can do, and not what the phone would like: it may name RC4 first.
+        context.set_options(SslOptions::CIPHER_SERVER_PREFERENCE);
     }
     // A phone that drops the connection without a farewell is no error: HTTP knows its own lengths.
     context.set_options(SslOptions::NO_RENEGOTIATION | SslOptions::IGNORE_UNEXPECTED_EOF);
@@ -216,13 +195,11 @@ fn base(tls: &Tls, trust: &Trust) -> Result<SslAcceptorBuilder, ErrorStack> {
     context.set_verify_depth(VERIFY_DEPTH);
     // Whatever stands in client_ca is trusted, also the vendor's issuing CA without its root.
     context.verify_param_mut().set_flags(X509VerifyFlags::PARTIAL_CHAIN)?;
-    let mut store = X509StoreBuilder::new()?;
     let mut names = Stack::<X509Name>::new()?;
     for root in &trust.roots {
-        store.add_cert(root.clone())?;
-        names.push(root.subject_name().to_owned()?)?;
+        names.push(root.certificate.subject_name().to_owned()?)?;
     }
-    context.set_verify_cert_store(store.build())?;
+    context.set_verify_cert_store(trust.handshake_store()?)?;
     context.set_client_ca_list(names);
     Ok(context)
 }

@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use openssl::asn1::Asn1Time;
+use openssl::asn1::{Asn1Time, Asn1TimeRef};
 use openssl::error::ErrorStack;
 use openssl::pkey::{PKey, Private};
 use openssl::x509::X509;
+use time::OffsetDateTime;
 
 use crate::config::KeyPair;
 use crate::document::{Problem, Problems};
@@ -50,20 +51,18 @@ pub(super) fn read_pair(pair: &KeyPair, problems: &mut Problems, warnings: &mut 
     Some(Chain { leaf, issuers, key })
 }
 
-/// Reads every certificate of the files given, as roots to trust.
-pub(super) fn read_roots<'a>(
-    files: impl IntoIterator<Item = &'a Path>,
-    problems: &mut Problems,
-    warnings: &mut Problems,
-) -> Vec<X509> {
-    let mut roots = Vec::new();
-    for file in files {
-        if let Some(certificates) = note(read_certificates(file), problems) {
-            warn_of_dates(file, &certificates, warnings);
-            roots.extend(certificates);
-        }
-    }
-    roots
+/// Reads every certificate of a file, as roots to trust.
+pub(super) fn read_roots(file: &Path, problems: &mut Problems, warnings: &mut Problems) -> Vec<X509> {
+    let certificates = note(read_certificates(file), problems).unwrap_or_default();
+    warn_of_dates(file, &certificates, warnings);
+    certificates
+}
+
+/// OpenSSL's time as everybody else's.
+pub(super) fn moment(time: &Asn1TimeRef) -> Option<OffsetDateTime> {
+    let since = Asn1Time::from_unix(0).ok()?.diff(time).ok()?;
+    let seconds = i64::from(since.days) * 86_400 + i64::from(since.secs);
+    OffsetDateTime::from_unix_timestamp(seconds).ok()
 }
 
 /// Every certificate of a PEM file; at least one.
@@ -97,7 +96,7 @@ pub(super) fn read_key(path: &Path) -> Result<PKey<Private>, Problem> {
     })
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, Problem> {
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, Problem> {
     std::fs::read(path).map_err(|error| Problem::file(path, format!("can't be read: {error}")))
 }
 

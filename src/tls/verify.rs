@@ -7,12 +7,12 @@
 
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-use openssl::asn1::{Asn1Time, Asn1TimeRef};
 use openssl::error::ErrorStack;
 use openssl::ex_data::Index;
 use openssl::ssl::{Ssl, SslRef, SslVersion};
-use openssl::x509::{X509Ref, X509StoreContext, X509StoreContextRef, X509VerifyResult};
+use openssl::x509::{X509, X509StoreContext, X509StoreContextRef, X509VerifyResult};
 
+use super::trust::{Intermediates, Trust, unverified};
 use crate::config::{ClientCertificatePolicy, Tls};
 use crate::identity::Subject;
 use crate::resync::ClientCertificate;
@@ -20,13 +20,13 @@ use crate::resync::ClientCertificate;
 // From OpenSSL's x509_vfy.h; the crate names none of them.
 const CERT_NOT_YET_VALID: i32 = 9;
 const CERT_HAS_EXPIRED: i32 = 10;
-const INVALID_PURPOSE: i32 = 26;
+pub(super) const INVALID_PURPOSE: i32 = 26;
 
 /// What a listener overlooks.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Waivers {
-    dates: bool,
-    purpose: bool,
+    pub(super) dates: bool,
+    pub(super) purpose: bool,
 }
 
 impl Waivers {
@@ -36,12 +36,14 @@ impl Waivers {
 }
 
 /// What is noted of one handshake while it goes on.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Observed {
     /// The version that the ClientHello names; TLS 1.3 and later name 1.2 there.
     pub(super) offered: Option<SslVersion>,
     /// The subject of the certificate shown. Noted here because a handshake that fails has no peer certificate.
     pub(super) subject: Option<Subject>,
+    /// The chain as it was put together, leaf first.
+    chain: Vec<X509>,
     /// Whether the callback ran at all.
     checked: bool,
     /// The first error that is not waived.
@@ -112,6 +114,9 @@ pub(super) fn callback(
             let leaf = context.chain().and_then(|chain| chain.iter().next());
             observed.subject = leaf.map(Subject::from_x509);
         }
+        if let Some(chain) = context.chain().filter(|chain| chain.len() > observed.chain.len()) {
+            observed.chain = chain.iter().map(ToOwned::to_owned).collect();
+        }
         if !fine {
             observed.note(context.error(), waivers);
         }
@@ -131,65 +136,36 @@ pub(super) fn callback(
 /// What the client certificate of a finished handshake is worth.
 ///
 /// A resumed session was verified when it was first made, and that may be long ago: every resumption of TLS 1.3 renews the
-/// ticket. Of the chain only the phone's own certificate is left in it, so the dates of that are looked at again.
-pub(super) fn verdict(ssl: &SslRef, waivers: Waivers, slot: Index<Ssl, Mutex<Observed>>) -> ClientCertificate {
+/// ticket. Of the chain only the phone's own certificate is left in it, so the chain is put together and looked at again.
+pub(super) fn verdict(
+    ssl: &SslRef,
+    waivers: Waivers,
+    slot: Index<Ssl, Mutex<Observed>>,
+    trust: &Trust,
+    known: &Intermediates,
+) -> ClientCertificate {
     let Some(certificate) = ssl.peer_certificate() else { return ClientCertificate::None };
-    let subject = Subject::from_x509(&certificate);
-    let unverified =
-        |reason: &str| ClientCertificate::Unverified { subject: subject.clone(), reason: reason.to_owned() };
-
-    let Some(mut observed) = observed(ssl, slot) else { return unverified("it was not verified") };
+    let Some(mut observed) = observed(ssl, slot) else { return unverified(&certificate, "it was not verified") };
     if ssl.session_reused() {
         let result = ssl.verify_result();
         if result != X509VerifyResult::OK {
             observed.note(result, waivers);
         }
     } else if !observed.checked {
-        return unverified("it was not verified");
+        return unverified(&certificate, "it was not verified");
     }
     if let Some(reason) = observed.reason() {
-        return unverified(reason);
+        return unverified(&certificate, reason);
     }
-
-    let Ok(now) = Asn1Time::days_from_now(0) else { return unverified("the time is not known") };
-    let dates = out_of_date(&certificate, &now);
-    match dates {
-        Some(reason) if !waivers.dates => unverified(reason),
-        _ => ClientCertificate::Verified {
-            subject,
-            dates_waived: dates.is_some() || observed.dates_waived.is_some(),
-            purpose_waived: observed.purpose_waived.is_some(),
-        },
-    }
-}
-
-/// What is wrong with a certificate's dates, in OpenSSL's words.
-fn out_of_date(certificate: &X509Ref, now: &Asn1TimeRef) -> Option<&'static str> {
-    if certificate.not_after() < now {
-        Some("certificate has expired")
-    } else if certificate.not_before() > now {
-        Some("certificate is not yet valid")
+    let chain = if ssl.session_reused() {
+        match trust.chain(&certificate, known) {
+            Ok(chain) => chain,
+            Err(error) => return unverified(&certificate, error.error_string()),
+        }
     } else {
-        None
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use openssl::x509::X509;
-
-    use super::*;
-
-    #[test]
-    fn a_certificate_is_good_between_its_dates() {
-        let at = |time: i64| Asn1Time::from_unix(time).unwrap();
-        let mut builder = X509::builder().unwrap();
-        builder.set_not_before(&at(1_000)).unwrap();
-        builder.set_not_after(&at(2_000)).unwrap();
-        let certificate = builder.build();
-        assert_eq!(out_of_date(&certificate, &at(999)), Some("certificate is not yet valid"));
-        assert_eq!(out_of_date(&certificate, &at(1_000)), None);
-        assert_eq!(out_of_date(&certificate, &at(2_000)), None);
-        assert_eq!(out_of_date(&certificate, &at(2_001)), Some("certificate has expired"));
-    }
+        let chain = std::mem::take(&mut observed.chain);
+        known.learn(&chain);
+        chain
+    };
+    trust.worth(&certificate, &chain, waivers, observed.purpose_waived.is_some())
 }

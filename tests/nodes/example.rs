@@ -23,6 +23,9 @@ const TRIES: usize = 200_000;
 /// The addresses that the files name.
 const NODES: [&str; 2] = ["10.0.0.11", "10.0.0.12"];
 
+/// And the balancer's: phones that come by themselves must not have it.
+const BALANCER: &str = "10.0.0.10";
+
 /// The provider's test phone has a file, the customer's a record.
 const PHONES: [&str; 2] = ["000e08e10001", "000e08e10002"];
 
@@ -33,7 +36,7 @@ fn node() -> Deployment {
     copy(&root().join("examples/two-nodes"), &deployment.path(""));
     let config = std::fs::read_to_string(deployment.path("resyncd.toml")).unwrap();
     let config = config.replace("0.0.0.0:8443", "127.0.0.1:0").replace("0.0.0.0:8090", "127.0.0.1:0");
-    let config = config + "\n[process]\nkeep_root = true\n";
+    let config = config.replace(BALANCER, "127.0.0.2") + "\n[process]\nkeep_root = true\n";
     deployment.write("resyncd.toml", config.replace("../../templates", root().join("templates").to_str().unwrap()));
     deployment
 }
@@ -67,11 +70,14 @@ impl Balancer {
         for (address, node) in NODES.iter().zip(nodes) {
             let port = node.address("admin").port();
             // Every server of haproxy has its own port to be asked on.
-            config =
-                config.replace(&format!("{address}:8443\n"), &format!("{} check port {port}\n", node.address("https")));
+            config = config.replace(
+                &format!("{address}:8443 send-proxy"),
+                &format!("{} check port {port} send-proxy", node.address("https")),
+            );
             config = config.replace(&format!("{address}:8443"), &node.address("https").to_string());
         }
         let port = free_port();
+        config = config.replace(BALANCER, "127.0.0.2");
         config = config.replace("check port 8090 ", "").replace("0.0.0.0:443", &format!("127.0.0.1:{port}"));
         config = config.replace("listen 443", &format!("listen 127.0.0.1:{port}"));
         let own = deployment.path(file);

@@ -11,8 +11,8 @@ use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
 use openssl::pkey::{PKey, Private};
 use openssl::rsa::Rsa;
-use openssl::x509::extension::{BasicConstraints, ExtendedKeyUsage, SubjectAlternativeName};
-use openssl::x509::{X509, X509Name};
+use openssl::x509::extension::{AuthorityKeyIdentifier, BasicConstraints, ExtendedKeyUsage, SubjectAlternativeName};
+use openssl::x509::{CrlNumber, X509, X509Crl, X509CrlBuilder, X509Name, X509RevokedBuilder};
 use resyncd::config::KeyPair;
 
 /// A certificate and its key.
@@ -40,6 +40,8 @@ pub enum Purpose {
     Any,
     Server,
     Client,
+    /// Signing others.
+    Authority,
 }
 
 impl<'a> Leaf<'a> {
@@ -75,6 +77,26 @@ impl Pair {
         make(leaf, Some(self))
     }
 
+    /// A revocation list of this CA's, good from yesterday until so many days from now.
+    pub fn revoke(&self, revoked: &[&Pair], days: i64) -> X509Crl {
+        let mut builder = X509CrlBuilder::new().unwrap();
+        builder.set_issuer_name(self.certificate.subject_name()).unwrap();
+        builder.set_last_update(&day(days.min(0) - 1)).unwrap();
+        builder.set_next_update(&day(days)).unwrap();
+        let unrelated = X509::builder().unwrap();
+        let context = unrelated.x509v3_context(Some(&self.certificate), None);
+        builder.append_extension(AuthorityKeyIdentifier::new().issuer(true).build(&context).unwrap()).unwrap();
+        builder.append_extension(CrlNumber::new(BigNum::from_u32(1).unwrap()).unwrap().build().unwrap()).unwrap();
+        for pair in revoked {
+            let mut entry = X509RevokedBuilder::new().unwrap();
+            entry.set_serial_number(pair.certificate.serial_number()).unwrap();
+            entry.set_revocation_date(&day(-1)).unwrap();
+            builder.add_revoked(entry.build()).unwrap();
+        }
+        builder.sign(&self.key, MessageDigest::sha256()).unwrap();
+        builder.build().unwrap()
+    }
+
     /// Writes `<name>.pem` and `<name>.key`.
     pub fn write(&self, folder: &Path, name: &str) -> KeyPair {
         let pair =
@@ -91,6 +113,11 @@ impl Pair {
     }
 }
 
+fn day(days: i64) -> Asn1Time {
+    let now = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()).unwrap();
+    Asn1Time::from_unix(now + days * 86_400).unwrap()
+}
+
 fn make(leaf: &Leaf<'_>, issuer: Option<&Pair>) -> Pair {
     let key = leaf.key.clone().unwrap_or_else(new_key);
     let mut name = X509Name::builder().unwrap();
@@ -98,8 +125,6 @@ fn make(leaf: &Leaf<'_>, issuer: Option<&Pair>) -> Pair {
         name.append_entry_by_text(field, value).unwrap();
     }
     let name = name.build();
-    let now = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()).unwrap();
-    let day = |days: i64| Asn1Time::from_unix(now + days * 86_400).unwrap();
     let mut serial = BigNum::new().unwrap();
     serial.rand(64, MsbOption::MAYBE_ZERO, false).unwrap();
 
@@ -113,12 +138,12 @@ fn make(leaf: &Leaf<'_>, issuer: Option<&Pair>) -> Pair {
     builder.set_not_after(&day(leaf.days.1)).unwrap();
     let mut constraints = BasicConstraints::new();
     constraints.critical();
-    if issuer.is_none() {
+    if issuer.is_none() || matches!(leaf.purpose, Purpose::Authority) {
         constraints.ca();
     }
     builder.append_extension(constraints.build().unwrap()).unwrap();
     match leaf.purpose {
-        Purpose::Any => {}
+        Purpose::Any | Purpose::Authority => {}
         Purpose::Server => builder.append_extension(ExtendedKeyUsage::new().server_auth().build().unwrap()).unwrap(),
         Purpose::Client => builder.append_extension(ExtendedKeyUsage::new().client_auth().build().unwrap()).unwrap(),
     }

@@ -3,23 +3,11 @@
 use std::net::SocketAddr;
 
 use super::table::{Table, Wrong};
-use crate::config::{ClientCertificatePolicy, KeyPair, Listener, NamedKeyPair, Tls, TlsVersion, reference};
+use super::{proxy, tls};
+use crate::config::{Listener, reference};
 
 /// Longest name of a listener or webhook, in characters: it stands in every event and metric.
 const NAME_LENGTH: usize = 32;
-
-const VERSIONS: &[(&str, TlsVersion)] = &[
-    ("1.0", TlsVersion::Tls1_0),
-    ("1.1", TlsVersion::Tls1_1),
-    ("1.2", TlsVersion::Tls1_2),
-    ("1.3", TlsVersion::Tls1_3),
-];
-
-const POLICIES: &[(&str, ClientCertificatePolicy)] = &[
-    ("none", ClientCertificatePolicy::None),
-    ("optional", ClientCertificatePolicy::Optional),
-    ("required", ClientCertificatePolicy::Required),
-];
 
 /// All listeners. `admin` is the address that is taken already.
 pub fn listeners(top: &Table<'_>, admin: Option<SocketAddr>) -> Vec<Listener> {
@@ -31,15 +19,19 @@ pub fn listeners(top: &Table<'_>, admin: Option<SocketAddr>) -> Vec<Listener> {
             None => table,
         };
         let address = table.parsed("address", |text| unused_address(text, admin, &listeners));
+        let title_case_headers = table.boolean("title_case_headers").unwrap_or_default();
         let tls = table.table("tls", &reference::LISTENER_TLS);
         let (passwords, basic) = (table.boolean("passwords"), table.boolean("basic_without_tls"));
         check_basic(&table, passwords, basic, tls.is_written());
-        let tls = if tls.is_written() { read_tls(tls).map(Some) } else { Some(None) };
+        let tls = if tls.is_written() { tls::read(tls).map(Some) } else { Some(None) };
+        let proxy = table.table("proxy", &reference::LISTENER_PROXY);
+        let proxy = if proxy.is_written() { proxy::read(proxy, tls.as_ref()).map(Some) } else { Some(None) };
         table.finish();
         let asks = passwords.zip(basic);
-        if let (Some(name), Some(address), Some(tls), Some((passwords, basic_without_tls))) = (name, address, tls, asks)
+        if let (Some(name), Some(address), Some(tls), Some(proxy), Some((passwords, basic_without_tls))) =
+            (name, address, tls, proxy, asks)
         {
-            listeners.push(Listener { name, address, tls, passwords, basic_without_tls });
+            listeners.push(Listener { name, address, tls, passwords, basic_without_tls, title_case_headers, proxy });
         }
     }
     if top.written("listener").is_none() || top.written_is_empty_list("listener") {
@@ -99,40 +91,6 @@ fn clash(a: SocketAddr, b: SocketAddr) -> bool {
     a.port() != 0 && a.port() == b.port() && overlap
 }
 
-fn read_tls(table: Table<'_>) -> Option<Tls> {
-    let certificate = default_pair(&table);
-    let names = names(&table);
-    let client_certificate = table.choice("client_certificate", POLICIES);
-    let client_ca = table.paths("client_ca");
-    let allow_expired = table.boolean("allow_expired");
-    let allow_any_purpose = table.boolean("allow_any_purpose");
-    let min_version = table.choice("min_version", VERSIONS);
-    let max_version = table.choice("max_version", VERSIONS);
-    let ciphers = table.parsed("ciphers", |text| {
-        if text.trim().is_empty() { Err(Wrong::new("may not be empty")) } else { Ok(text.to_owned()) }
-    });
-    let legacy = table.boolean("legacy");
-    if let Some(policy) = client_certificate {
-        check_roots(&table, policy);
-    }
-    if let (Some(min), Some(max), Some(legacy)) = (min_version, max_version, legacy) {
-        check_versions(&table, min, max, legacy);
-    }
-    table.finish();
-    Some(Tls {
-        certificate: certificate?,
-        names,
-        client_certificate: client_certificate?,
-        client_ca,
-        allow_expired: allow_expired?,
-        allow_any_purpose: allow_any_purpose?,
-        min_version: min_version?,
-        max_version: max_version?,
-        ciphers,
-        legacy: legacy?,
-    })
-}
-
 /// What allows passwords in clear has to mean something, so that nobody finds it later where it does.
 fn check_basic(table: &Table<'_>, passwords: Option<bool>, basic: Option<bool>, has_tls: bool) {
     if basic != Some(true) {
@@ -145,77 +103,4 @@ fn check_basic(table: &Table<'_>, passwords: Option<bool>, basic: Option<bool>, 
         let wrong = Wrong::new("has no effect on a listener with TLS, which takes Basic anyway");
         table.problem("basic_without_tls", wrong.help("remove it"));
     }
-}
-
-/// A certificate without its key, or the other way round, would be paired with the development one.
-fn default_pair(table: &Table<'_>) -> Option<KeyPair> {
-    for (written, missing) in [("certificate", "key"), ("key", "certificate")] {
-        if table.has(written) && !table.has(missing) {
-            table.problem(written, Wrong::new(format!("is written without {missing}: the two belong together")));
-        }
-    }
-    let (certificate, key) = (table.path("certificate"), table.path("key"));
-    Some(KeyPair { certificate: certificate?, key: key? })
-}
-
-fn names(tls: &Table<'_>) -> Vec<NamedKeyPair> {
-    let mut names: Vec<NamedKeyPair> = Vec::new();
-    for table in tls.tables("name", &reference::LISTENER_TLS_NAME) {
-        let server_name = table.parsed("server_name", |text| unused_server_name(text, &names));
-        let (certificate, key) = (table.path("certificate"), table.path("key"));
-        table.finish();
-        if let (Some(server_name), Some(certificate), Some(key)) = (server_name, certificate, key) {
-            names.push(NamedKeyPair { server_name, pair: KeyPair { certificate, key } });
-        }
-    }
-    names
-}
-
-/// A host name in lower case, as it is compared with what phones send.
-fn unused_server_name(text: &str, others: &[NamedKeyPair]) -> Result<String, Wrong> {
-    let name = text.to_ascii_lowercase();
-    let labels = name.strip_prefix("*.").unwrap_or(&name);
-    let is_label = |label: &str| {
-        (1..=63).contains(&label.len())
-            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
-    };
-    if name.len() > 253 || !labels.split('.').all(is_label) {
-        return Err(Wrong::new(format!("\"{text}\" is no host name")).help("write prov.example.com or *.example.com"));
-    }
-    if others.iter().any(|other| other.server_name == name) {
-        return Err(Wrong::new(format!("\"{name}\" has a certificate already")));
-    }
-    Ok(name)
-}
-
-/// Client certificates that are asked for have to be checked against something, and roots that are given are meant to be
-/// used.
-fn check_roots(table: &Table<'_>, policy: ClientCertificatePolicy) {
-    let asked_for = policy != ClientCertificatePolicy::None;
-    if asked_for && !table.has("client_ca") {
-        let wrong = Wrong::new("asks for certificates, and client_ca is missing");
-        table.problem("client_certificate", wrong.help("name the PEM file of the roots that sign your phones"));
-    }
-    if asked_for && table.written_is_empty_list("client_ca") {
-        table.problem("client_ca", Wrong::new("may not be empty where client certificates are asked for"));
-    }
-    if table.has("client_ca") && !table.has("client_certificate") {
-        let wrong = Wrong::new("has no effect without client_certificate");
-        table.problem("client_ca", wrong.help("write client_certificate = \"optional\", \"required\" or \"none\""));
-    }
-}
-
-fn check_versions(table: &Table<'_>, min: TlsVersion, max: TlsVersion, legacy: bool) {
-    if min > max {
-        let key = if table.has("max_version") { "max_version" } else { "min_version" };
-        table.problem(key, Wrong::new(format!("min_version {} is above max_version {}", word(min), word(max))));
-    }
-    if min < TlsVersion::Tls1_2 && !legacy {
-        let wrong = Wrong::new(format!("TLS {} is broken, and only taken with legacy = true", word(min)));
-        table.problem("min_version", wrong.help("give old phones a listener of their own"));
-    }
-}
-
-fn word(version: TlsVersion) -> &'static str {
-    VERSIONS.iter().find(|(_, other)| *other == version).map_or("?", |(word, _)| *word)
 }

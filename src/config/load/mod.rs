@@ -9,8 +9,10 @@ mod folder;
 mod lint;
 mod listener;
 mod process;
+mod proxy;
 mod secret;
 mod table;
+mod tls;
 mod webhook;
 
 use std::cell::RefCell;

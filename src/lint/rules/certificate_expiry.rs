@@ -37,11 +37,12 @@ impl Rule for CertificateExpiry {
                     }
                 }
             }
-            for file in &tls.client_ca {
+            let named = tls.client_roots.iter().flat_map(|root| &root.files).map(|file| (file, "client_root"));
+            for (file, key) in tls.client_ca.iter().map(|file| (file, "client_ca")).chain(named) {
                 for (number, report) in reports(file).into_iter().enumerate() {
                     let Some(finding) = expiry(deployment, &report, number, file) else { continue };
                     let finding = if tls.allow_expired { finding.note() } else { finding };
-                    findings.report(deployment.in_configuration(finding, Some(listener), &["tls", "client_ca"]));
+                    findings.report(deployment.in_configuration(finding, Some(listener), &["tls", key]));
                 }
             }
         }

@@ -1,6 +1,7 @@
 //! The rules, one file each. A new one is a file here, a line below, and a folder of cases in tests/golden/lint/.
 
 mod certificate_expiry;
+mod certificate_trust;
 mod certificate_unfit;
 mod clear_over_http;
 mod clear_password;
@@ -11,6 +12,7 @@ mod empty_value;
 mod emulation;
 mod firmware_missing;
 mod firmware_version;
+mod legacy_listener;
 mod lock_out;
 mod no_access;
 mod no_random_delay;
@@ -44,6 +46,7 @@ use crate::render::Made;
 pub fn all() -> Vec<Box<dyn Rule>> {
     vec![
         Box::<certificate_expiry::CertificateExpiry>::default(),
+        Box::<certificate_trust::CertificateTrust>::default(),
         Box::<certificate_unfit::CertificateUnfit>::default(),
         Box::<clear_over_http::ClearOverHttp>::default(),
         Box::<clear_password::ClearPassword>::default(),
@@ -55,6 +58,7 @@ pub fn all() -> Vec<Box<dyn Rule>> {
         Box::<empty_value::EmptyValue>::default(),
         Box::<firmware_missing::FirmwareMissing>::default(),
         Box::<firmware_version::FirmwareVersion>::default(),
+        Box::<legacy_listener::LegacyListener>::default(),
         Box::<lock_out::LockOut>::default(),
         Box::<no_access::NoAccess>::default(),
         Box::<no_random_delay::NoRandomDelay>::default(),
