@@ -19,6 +19,8 @@ fn shop() -> Deployment {
     let deployment = Deployment::empty();
     deployment.write("profiles/defaults.toml", "[access]\ncertificate = true\n");
     deployment.write("profiles/groups/acme.toml", "[lines.1]\nproxy = \"sip.acme.example\"\n");
+    // Wrong codes have a brake of their own.
+    deployment.append_config("\n[brakes]\nfailures = 1000\nrefuse_after = 1000\n");
     deployment.append_config("\n[secrets]\nmaster_key = { file = \"data/master.key\" }\n");
     deployment.certificates(&[(MAC, Some((MODEL, "FCH2047F24A"))), ("000e08d0d0d1", Some((MODEL, "FCH2047F24B")))]);
     deployment
