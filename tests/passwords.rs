@@ -250,6 +250,26 @@ fn who_has_proved_itself_is_told_what_is_not_there() {
 }
 
 #[test]
+fn a_phone_that_tries_one_name_after_the_other_is_no_guesser() {
+    let deployment = deployment();
+    let device = "model = \"CP-6841-3PCC\"\n[access]\nnetworks = [\"127.0.0.0/8\"]\n";
+    deployment.write(&format!("profiles/devices/{NOBODY}.toml"), device);
+    let config = std::fs::read_to_string(deployment.path("resyncd.toml")).unwrap();
+    deployment.write("resyncd.toml", config.replace("= 1000\n", "= 2\n"));
+    let running = deployment.start();
+    let right = format!("one:{PASSWORD}");
+    let proofs: [(&str, &[&str]); 2] = [(ONE, &["--digest", "--user", &right]), (NOBODY, &[])];
+    for (mac, proof) in proofs {
+        for _ in 0..5 {
+            let Some(reply) = running.curl(None, &format!("/aastra/{mac}.cfg"), proof) else { return };
+            assert_eq!(reply.status, 404, "{}", reply.head);
+            assert!(!running.last_event()["flags"].to_string().contains("braked"));
+        }
+        assert_eq!(running.curl(None, &path(mac), proof).unwrap().status, 200);
+    }
+}
+
+#[test]
 fn a_certificate_of_another_phone_gets_nothing_by_a_password_either() {
     let deployment = deployment();
     deployment.certificates(&[(CERTIFICATE, Some(("CP-6841-3PCC", "88012BA00003")))]);

@@ -86,7 +86,7 @@ fn welcome(config: &Config, server: &Server, made: Option<&FirstStart>) -> Strin
         say(format_args!("phones: {}://{address} ({name})", if is_tls { "https" } else { "http" }));
     }
     if let Some(address) = server.admin_address() {
-        say(format_args!("admin:  http://{address}/metrics"));
+        say(format_args!("admin:  http://{address} (docs/api.md)"));
     }
     let generation = server.reloader().pipeline().generation();
     if let Some(command) = try_it(config, server, &generation) {

@@ -48,7 +48,8 @@ impl Phones {
         if is_proof(&event, connection) {
             self.brakes.proved(peer, now);
         }
-        let is_refused = event.outcome.refusal().is_some_and(Refusal::is_failure);
+        // A phone that has proved itself, and tries one file name after the other, guesses nothing.
+        let is_refused = event.outcome.refusal().is_some_and(Refusal::is_failure) && !answer.is_proven;
         // An answer to a nonce that is too old is how an evening ends, and no guess.
         let is_stale = answer.challenges.iter().any(|challenge| challenge.ends_with("stale=true"));
         let was_tried = headers.contains_key(AUTHORIZATION) && !is_stale;

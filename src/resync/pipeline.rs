@@ -430,7 +430,7 @@ impl<'a> Asking<'a> {
                     // Nobody can tell from the answer which devices are known here.
                     _ if self.away => Answer::try_later(),
                     // A phone that tries several names goes on to the next by this.
-                    _ if self.proven => Answer::refused(),
+                    _ if self.proven => Answer { is_proven: true, ..Answer::refused() },
                     _ => {
                         if !self.compared {
                             self.pretend();
@@ -749,6 +749,7 @@ impl<'a> Asking<'a> {
             length: u64::try_from(ready.body.len()).unwrap_or(u64::MAX),
             allow: false,
             retry_after: None,
+            is_proven: true,
             brings_token: self.brings_token && self.request.method != "HEAD",
             challenges: Vec::new(),
         };

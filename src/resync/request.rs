@@ -97,6 +97,8 @@ pub struct Answer {
     pub allow: bool,
     /// Seconds after which to ask again.
     pub retry_after: Option<u16>,
+    /// It is to the phone of the device that it is about: one that has proved itself asks for what there isn't.
+    pub is_proven: bool,
     /// It brings the token that follows the one it was asked for with ([`super::Bearer::next`]).
     pub brings_token: bool,
     /// What the phone may prove itself by: the values of `WWW-Authenticate`.
@@ -118,6 +120,7 @@ impl Answer {
             length: 0,
             allow: false,
             retry_after: None,
+            is_proven: false,
             brings_token: false,
             challenges: Vec::new(),
         }

@@ -52,8 +52,8 @@ impl Process {
             let words: Vec<_> = line.split_whitespace().collect();
             match words.as_slice() {
                 ["phones:", url, name] => process.note(name.trim_matches(['(', ')']), url),
-                ["admin:", url] => {
-                    process.note("admin", url.trim_end_matches("/metrics"));
+                ["admin:", url, _docs] => {
+                    process.note("admin", url);
                     return process;
                 }
                 _ => {}
