@@ -15,10 +15,10 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use program::{Deployment, Serving};
+use program::{Deployment, Serving, program};
 use resyncd::tls::certificates::ensure_development_certificates;
 use serde_json::Value;
 
@@ -67,7 +67,7 @@ fn device(phone: u32, name: &str) -> String {
 /// `resyncd phone swarm` with what both runs have in common.
 fn swarm(deployment: &Deployment, url: &str, phones: u32, arguments: &[&str]) -> Child {
     let path = |file: &str| deployment.path(file).to_str().unwrap().to_owned();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_resyncd"));
+    let mut command = program();
     command.args([
         "phone",
         "swarm",

@@ -1,10 +1,16 @@
-//! The real program at work in a folder of its own, for benchmarks that look at it from outside.
+//! The real program at work in a folder of its own, for benchmarks that look at it from outside. `BENCH_PROGRAM` names another
+//! build of it.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+
+/// The program that is measured.
+pub fn program() -> Command {
+    Command::new(std::env::var("BENCH_PROGRAM").as_deref().unwrap_or(env!("CARGO_BIN_EXE_resyncd")))
+}
 
 /// A folder with a configuration. Its name is given out as long as the program runs in it.
 pub struct Deployment {
@@ -35,7 +41,7 @@ impl Deployment {
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_resyncd"));
+        let mut command = program();
         command.arg("--config").arg(self.path("resyncd.toml")).current_dir(self.folder.path());
         command
     }

@@ -395,7 +395,7 @@ impl<'a> Asking<'a> {
     }
 
     /// Flags a certificate that more than one phone seems to have.
-    fn watch_certificate(&mut self) {
+    pub(super) fn watch_certificate(&mut self) {
         let tls = self.request.connection.tls.as_ref();
         let Some(fingerprint) = tls.and_then(|tls| tls.certificate.fingerprint()) else { return };
         if self.certificate.as_ref().is_some_and(|found| found.generic) {

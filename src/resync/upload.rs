@@ -57,6 +57,7 @@ impl Pipeline {
         };
         match result {
             Ok(Admission::Upload(mut admitted)) => {
+                asking.watch_certificate();
                 admitted.event = asking.event;
                 Admission::Upload(admitted)
             }

@@ -105,8 +105,12 @@ fn a_certificate_that_two_phones_have_is_flagged() {
     assert!(flags(CISCO, &own, "127.0.1.1").contains("certificate-shared"));
     assert!(flags(CISCO, &format!("/cisco/{OTHER}.xml"), "127.0.1.1").contains("certificate-shared"));
     assert!(!flags(OTHER, &format!("/cisco/{OTHER}.xml"), "127.0.2.1").contains("certificate-shared"));
+    let (report, file) = (format!("/cisco/report/{OTHER}.xml"), server.deployment.path("resyncd.toml"));
+    let sent = ["--interface", "127.0.3.1", "--upload-file", file.to_str().unwrap()];
+    assert_eq!(server.curl(Some(OTHER), &report, &sent).unwrap().status, 200);
+    assert!(server.last_event()["flags"].to_string().contains("certificate-shared"));
     let metrics = server.block_on(async { server.server().recorder().metrics().encode() });
-    assert!(metrics.contains("resyncd_event_flags_total{flag=\"certificate-shared\"} 2"), "{metrics}");
+    assert!(metrics.contains("resyncd_event_flags_total{flag=\"certificate-shared\"} 3"), "{metrics}");
     assert!(metrics.contains("resyncd_certificate_expiry_timestamp_seconds{listener=\"https\",file="), "{metrics}");
 }
 
