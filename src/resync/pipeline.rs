@@ -4,37 +4,33 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use bytes::Bytes;
-use hmac::{Hmac, KeyInit, Mac};
 use prometheus_client::metrics::counter::Counter;
-use sha2::Sha256;
 
-use super::cache::{Profiles as Cache, Ready, Slot};
-use super::generation::{Generation, delivery_of, mix};
-use super::lookup::{Bearer, DeviceKey, Found, Invited, Known, Lookup};
+use super::cache::Profiles as Cache;
+use super::generation::Generation;
+use super::inquiry::{Inquiry, key_of, said_key};
+use super::lookup::{DeviceKey, Found, Invited, Lookup};
 use super::profiles::Device;
-use super::proof::Opening;
 use super::request::{Answer, ClientCertificate, Request};
-use super::stopped::{Stopped, Which};
+use super::stopped::Stopped;
 use super::target::Target;
 use crate::events::{Event, Flag, Kind, Outcome, Refusal, cut};
-use crate::identity::password::{Carried, Claim, Passwords};
-use crate::identity::url_token::{Presented, UrlToken};
-use crate::identity::{Access, Proof, Sightings, Subject, TokenEvidence};
-use crate::model::{MacAddr, Secret};
-use crate::packs::{Audience, Candidate, FileEntry, Identified, Packs, Source};
-use crate::render::{Form, Limit, RenderError, Shown};
-use crate::settings::Effective;
+use crate::identity::password::Passwords;
+use crate::identity::url_token::Presented;
+use crate::identity::{Sightings, Subject};
+use crate::model::Secret;
+use crate::packs::{Audience, Candidate, FileEntry, Identified};
+use crate::render::{Form, Limit, RenderError};
 
 /// The pipeline: the generation in force, and the profiles kept ready.
 #[derive(Debug)]
 pub struct Pipeline {
     generation: ArcSwap<Generation>,
-    cache: Cache,
+    pub(super) cache: Cache,
     /// Keys the ETags: an unkeyed digest of a profile would let anyone who may fetch it encrypted try passwords on it.
-    etag_key: Secret,
-    profile_limit: Limit,
-    stopped: Stopped,
+    pub(super) etag_key: Secret,
+    pub(super) profile_limit: Limit,
+    pub(super) stopped: Stopped,
     /// Where certificates were seen.
     sightings: Sightings,
     /// None: no listener asks for passwords.
@@ -42,9 +38,6 @@ pub struct Pipeline {
     /// The device that was asked for last: what is done for it is done for those whom nobody knows, too.
     pub(super) stand_in: ArcSwapOption<Device>,
 }
-
-/// The largest static file that is sent from memory, in bytes; firmware lies in folders, which are streamed.
-const STATIC_LIMIT: u64 = 16 << 20;
 
 impl Pipeline {
     pub fn new(generation: Generation, cache_bytes: u64, etag_key: Secret, profile_limit: impl Into<Limit>) -> Self {
@@ -91,45 +84,6 @@ impl Pipeline {
         self.answer_with(request, &self.ask(request), &Found::default(), None)
     }
 
-    /// The first step: what a request asks for or sends, and which devices have to be looked up for it.
-    pub fn ask(&self, request: &Request<'_>) -> Inquiry {
-        let generation = self.generation();
-        let carried = Carried {
-            listener: &request.connection.listener,
-            method: request.method,
-            target: request.target,
-            authorization: request.authorization,
-            time: request.time,
-        };
-        let claim = self.passwords.as_ref().and_then(|passwords| passwords.claim(&carried));
-        let (files, uploads, keys) = (None, Vec::new(), Vec::new());
-        let mut inquiry =
-            Inquiry { generation, files, uploads, keys, code: None, token: None, claim, of_devices: false };
-        let Some(Target { path, token }) = Target::of(request.target) else { return inquiry };
-        let packs = &inquiry.generation.packs;
-        let files = packs.matches(&path);
-        let uploads = packs.matches_upload(&path, request.method);
-        let mut keys = Vec::new();
-        let proof = || identify(&inquiry.generation, request).certificate;
-        for candidate in &files {
-            let pack = packs.get(candidate.pack);
-            let file = pack.and_then(|pack| pack.files.get(candidate.file));
-            if let Some(code) = &candidate.captures.code {
-                inquiry.code = Some(code.clone());
-            } else if file.is_some_and(|file| file.audience == Audience::Device) {
-                inquiry.of_devices = true;
-                keys.extend(key_of(candidate, proof));
-            }
-        }
-        inquiry.of_devices |= !uploads.is_empty();
-        for candidate in &uploads {
-            keys.extend(key_of(candidate, proof).or_else(|| said_key(packs, request)));
-        }
-        keys.dedup();
-        (inquiry.files, inquiry.uploads, inquiry.keys, inquiry.token) = (Some(files), uploads, keys, token);
-        inquiry
-    }
-
     /// What a request tells of its phone: by a certificate that verifies, and by its User-Agent.
     pub fn identify(&self, request: &Request<'_>) -> (Option<Identified>, Option<Identified>) {
         let generation = self.generation.load();
@@ -162,70 +116,6 @@ impl Pipeline {
             _ => Answer::refused(),
         }
     }
-
-    /// Changes exactly when the profile or the way that it is packed does.
-    fn etag(&self, profile: &[u8], packing: &str, is_weak: bool) -> String {
-        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(self.etag_key.expose()) else { return String::new() };
-        mac.update(packing.as_bytes());
-        mac.update(&[0]);
-        mac.update(profile);
-        let digest = mac.finalize().into_bytes();
-        let hex: String = digest.iter().take(12).map(|octet| format!("{octet:02x}")).collect();
-        if is_weak { format!("W/\"{hex}\"") } else { format!("\"{hex}\"") }
-    }
-}
-
-/// A request between its two steps.
-#[derive(Debug)]
-pub struct Inquiry {
-    pub generation: Arc<Generation>,
-    /// None where the request names no path.
-    pub(super) files: Option<Vec<Candidate>>,
-    pub(super) uploads: Vec<Candidate>,
-    /// The devices that it may be about.
-    pub keys: Vec<DeviceKey>,
-    /// The code of an invitation that it came with.
-    pub code: Option<Secret>,
-    /// What stood in the place of a token in its URL.
-    pub token: Option<Presented>,
-    /// What it shows of user and password; none on a listener that doesn't ask for them.
-    pub(super) claim: Option<Claim>,
-    /// Whether its path is one of devices' files or uploads, whether there is such a device or not.
-    pub(super) of_devices: bool,
-}
-
-impl Inquiry {
-    /// The phone whose password is tried, if one is. Known or not: nobody has been looked up for this.
-    pub fn tries_password_of(&self) -> Option<MacAddr> {
-        self.claim.as_ref().filter(|claim| claim.is_try())?;
-        self.files.iter().flatten().chain(&self.uploads).find_map(|candidate| candidate.captures.mac)
-    }
-
-    /// Lets the password that it came with hold for nobody.
-    pub fn distrust(&mut self) {
-        if let Some(claim) = &mut self.claim {
-            claim.distrust();
-        }
-    }
-}
-
-/// The device that a path names; where it names none, the one that the certificate does.
-fn key_of(candidate: &Candidate, certificate: impl FnOnce() -> Option<Identified>) -> Option<DeviceKey> {
-    let captures = &candidate.captures;
-    if let Some(mac) = captures.mac {
-        return Some(DeviceKey::Mac(mac));
-    }
-    if let Some(serial) = &captures.serial {
-        return Some(DeviceKey::Serial(serial.clone()));
-    }
-    let certificate = certificate().filter(|found| !found.generic)?;
-    certificate.mac.map(DeviceKey::Mac).or_else(|| certificate.serial.map(DeviceKey::Serial))
-}
-
-/// The device that a User-Agent names: a name like that in a path, and no proof.
-fn said_key(packs: &Packs, request: &Request<'_>) -> Option<DeviceKey> {
-    let (_, said) = packs.identify_user_agent(request.user_agent?)?;
-    said.mac.map(DeviceKey::Mac).or_else(|| said.serial.map(DeviceKey::Serial))
 }
 
 /// Why a request ends without a file.
@@ -245,7 +135,7 @@ pub(super) fn refused(refusal: Refusal, reason: impl Into<String>) -> Stop {
 }
 
 /// Looks at the client certificate of a request's connection.
-fn identify<'r>(generation: &Generation, request: &'r Request<'_>) -> Identity<'r> {
+pub(super) fn identify<'r>(generation: &Generation, request: &'r Request<'_>) -> Identity<'r> {
     match request.connection.tls.as_ref().map(|tls| &tls.certificate) {
         None | Some(ClientCertificate::None) => Identity::default(),
         Some(ClientCertificate::Verified { subject, dates_waived, purpose_waived, root, .. }) => {
@@ -292,13 +182,13 @@ pub(super) struct Asking<'a> {
     /// The files that its path may mean.
     files: Option<&'a [Candidate]>,
     /// What stood in the place of a token in its URL.
-    presented: Option<&'a Presented>,
+    pub(super) presented: Option<&'a Presented>,
     /// The database does not answer, and it is about a device.
     away: bool,
     /// What was posted; none for a request without a body.
-    form: Option<&'a Form>,
+    pub(super) form: Option<&'a Form>,
     /// The answer holds a token that nobody knows yet.
-    brings_token: bool,
+    pub(super) brings_token: bool,
     /// Which pack knows the User-Agent.
     pub(super) user_agent: Option<(usize, Identified)>,
     /// What the packs read from a certificate that verifies.
@@ -317,10 +207,10 @@ pub(super) struct Meant<'a> {
 
 /// A connection's client certificate, and what the packs make of it.
 #[derive(Default)]
-struct Identity<'a> {
+pub(super) struct Identity<'a> {
     flags: Vec<Flag>,
     subject: Option<String>,
-    certificate: Option<Identified>,
+    pub(super) certificate: Option<Identified>,
     problem: Option<Cow<'a, str>>,
 }
 
@@ -567,221 +457,6 @@ impl<'a> Asking<'a> {
             flag(Flag::MacDiffers, found.mac.is_some_and(|mac| mac != device.mac));
             let serials = found.serial.as_ref().zip(device.serial.as_ref());
             flag(Flag::SerialDiffers, serials.is_some_and(|(said, own)| said != own));
-        }
-    }
-
-    fn for_device(&mut self, meant: &Meant<'a>, device: &Device) -> Result<Arc<Ready>, Stop> {
-        let place = Slot {
-            device: Some(device.mac),
-            pack: meant.candidate.pack,
-            file: meant.candidate.file,
-            model: Some(device.model.model),
-            with_token: false,
-        };
-        let unvarying = self.generation.fingerprint(device);
-        let is_static = matches!(meant.file.source, Source::Static(_));
-        let is_kept = !is_static && !self.reads_form(meant);
-        // A profile leads on with the token that it was asked for with, and only then.
-        let of = |token: Option<&UrlToken>| {
-            let fingerprint = token
-                .map_or(unvarying, |token| mix(&[unvarying, crate::model::fingerprint(token.digest().as_bytes())]));
-            (Slot { with_token: token.is_some(), ..place }, fingerprint)
-        };
-        let bearer = self.bearer().filter(|bearer| bearer.mac == device.mac && bearer.next.is_none());
-        let (slot, fingerprint) = of(bearer.map(|bearer| &bearer.token));
-        let mut proof = None;
-        if let Some(ready) = self.pipeline.cache.get(&slot, fingerprint).filter(|_| is_kept) {
-            let opening = Opening { encrypted: ready.encrypted, is_bootstrap: meant.file.bootstrap };
-            let found = self.check_access(meant.candidate, &ready.access, device, opening)?;
-            if slot.with_token == by_token(found) {
-                return Ok(ready);
-            }
-            // Not to be asked again: a nonce is counted each time that it is looked at.
-            proof = Some(found);
-        }
-        let mut settings = self.generation.settings(device);
-        let access = Access::of(&settings);
-        let encrypted = Self::is_encrypted(meant.file, &settings);
-        let opening = Opening { encrypted, is_bootstrap: meant.file.bootstrap };
-        let proof = match proof {
-            Some(proof) => proof,
-            None => self.check_access(meant.candidate, &access, device, opening)?,
-        };
-        if is_static {
-            return Ok(Arc::new(self.static_file(meant, Some(device))?));
-        }
-        let bearer = self.bearer().filter(|_| by_token(proof));
-        let token = bearer.map(|bearer| bearer.next.as_ref().unwrap_or(&bearer.token));
-        if let Some(token) = token {
-            settings.replace_text("provisioning.url", |server| token.url(server));
-        }
-        self.brings_token = bearer.is_some_and(|bearer| bearer.next.is_some());
-        let (slot, fingerprint) = of(token);
-        let blank = Ready::blank(fingerprint, access, encrypted);
-        let ready = Arc::new(self.rendered(meant, device, &settings, blank)?);
-        if is_kept && !self.brings_token {
-            self.pipeline.cache.put(slot, ready.clone());
-        }
-        Ok(ready)
-    }
-
-    /// Whoever comes with a good token.
-    fn bearer(&self) -> Option<&'a Bearer> {
-        match &self.found.token {
-            Some(Known::Of(bearer)) if self.request.connection.tls.is_some() => Some(bearer),
-            _ => None,
-        }
-    }
-
-    pub(super) fn token_evidence(&self) -> TokenEvidence<'a> {
-        match (self.presented, &self.found.token) {
-            (None, _) => TokenEvidence::None,
-            _ if self.request.connection.tls.is_none() => TokenEvidence::Worthless("tokens are taken over TLS only"),
-            (_, Some(Known::Of(bearer))) => TokenEvidence::Of { mac: bearer.mac, is_bootstrap: bearer.is_bootstrap },
-            (_, Some(Known::Worthless(why))) => TokenEvidence::Worthless(why),
-            (_, Some(Known::Away)) => TokenEvidence::Worthless("the database does not answer"),
-            (Some(_), None) => TokenEvidence::Worthless("it is none"),
-        }
-    }
-
-    /// Whether the answer may depend on what was posted, so that it is no one else's and no other time's.
-    fn reads_form(&self, meant: &Meant<'_>) -> bool {
-        let has_fields = self.form.is_some_and(|form| !form.is_empty());
-        has_fields && self.generation.packs.get(meant.candidate.pack).is_some_and(|pack| pack.reads_request)
-    }
-
-    /// Whether a file's body is encrypted with the device's own key.
-    pub(super) fn is_encrypted(file: &FileEntry, settings: &Effective) -> bool {
-        file.delivery
-            && settings.text("delivery.encryption").is_some_and(|encryption| encryption != "none")
-            && settings.named("delivery.key").is_some()
-    }
-
-    fn rendered(&self, meant: &Meant<'_>, device: &Device, settings: &Effective, blank: Ready) -> Result<Ready, Stop> {
-        let limit = self.pipeline.profile_limit;
-        let generation = self.generation;
-        let which = Which::of(generation, meant.candidate, blank.fingerprint, Some(device.mac));
-        let rendered = self.pipeline.stopped.guard(which, || {
-            generation.render_with_form(device, meant.file, settings, Shown::Real, limit, self.form)
-        })?;
-        if !meant.file.delivery {
-            return Ok(self.plain(meant.file, rendered.body, blank));
-        }
-        let delivery = delivery_of(settings)?;
-        let delivered = delivery.pack(&rendered.body).map_err(RenderError::from)?;
-        // A new key makes other bytes of the same profile; the phone has to fetch them.
-        let key = settings.secret_bytes("delivery.key").and_then(Result::ok);
-        let key = key.map(|key| crate::model::fingerprint(key.expose())).unwrap_or_default();
-        let packing = format!("{}/{key:x}", delivered.label.unwrap_or("plain"));
-        Ok(Ready {
-            etag: self.pipeline.etag(&rendered.body, &packing, blank.encrypted),
-            body: Bytes::from(delivered.body),
-            content_type: match delivered.label {
-                None => meant.file.content_type.clone(),
-                Some(_) => "application/octet-stream".to_owned(),
-            },
-            content_encoding: delivered.content_encoding,
-            label: delivered.label,
-            ..blank
-        })
-    }
-
-    fn for_anyone(&self, meant: &Meant<'_>) -> Result<Arc<Ready>, Stop> {
-        let model = meant.candidate.captures.model;
-        let slot =
-            Slot { device: None, pack: meant.candidate.pack, file: meant.candidate.file, model, with_token: false };
-        if matches!(meant.file.source, Source::Static(_)) {
-            return Ok(Arc::new(self.static_file(meant, None)?));
-        }
-        let fingerprint = self.generation.fingerprint_for_anyone(meant.candidate.pack, model);
-        let is_kept = !self.reads_form(meant);
-        if let Some(ready) = self.pipeline.cache.get(&slot, fingerprint).filter(|_| is_kept) {
-            return Ok(ready);
-        }
-        let limit = self.pipeline.profile_limit;
-        let pack = meant.candidate.pack;
-        let which = Which::of(self.generation, meant.candidate, fingerprint, None);
-        let rendered = self
-            .pipeline
-            .stopped
-            .guard(which, || self.generation.render_for_anyone_with_form(pack, meant.file, model, limit, self.form))?;
-        let blank = Ready::blank(fingerprint, Access::default(), false);
-        let ready = Arc::new(self.plain(meant.file, rendered.body, blank));
-        if is_kept {
-            self.pipeline.cache.put(slot, ready.clone());
-        }
-        Ok(ready)
-    }
-
-    fn plain(&self, file: &FileEntry, body: Vec<u8>, blank: Ready) -> Ready {
-        Ready {
-            etag: self.pipeline.etag(&body, "plain", false),
-            body: Bytes::from(body),
-            content_type: file.content_type.clone(),
-            encrypted: false,
-            ..blank
-        }
-    }
-
-    /// A file that the operator drops in, as it is now.
-    fn static_file(&self, meant: &Meant<'_>, device: Option<&Device>) -> Result<Ready, Stop> {
-        let pack = self.generation.packs.get(meant.candidate.pack);
-        let path =
-            pack.and_then(|pack| self.generation.static_path(meant.file, pack, device, meant.candidate.captures.model));
-        let path = path.ok_or_else(|| refused(Refusal::NoFile, "the file's name needs what the path doesn't tell"))?;
-        let missing = |why: String| refused(Refusal::NoFile, format!("{}: {why}", path.display()));
-        let metadata = std::fs::metadata(&path).map_err(|error| missing(error.to_string()))?;
-        if !metadata.is_file() || metadata.len() > STATIC_LIMIT {
-            return Err(missing(format!("is no file of at most {STATIC_LIMIT} bytes")));
-        }
-        let body = std::fs::read(&path).map_err(|error| missing(error.to_string()))?;
-        Ok(self.plain(meant.file, body, Ready::blank(0, Access::default(), false)))
-    }
-
-    fn answer_of(&mut self, ready: &Ready) -> Answer {
-        let has_it = self.request.if_none_match.is_some_and(|header| matches_etag(header, &ready.etag));
-        let answer = Answer {
-            status: 200,
-            content_type: Some(ready.content_type.clone()),
-            content_encoding: ready.content_encoding,
-            etag: Some(ready.etag.clone()),
-            body: ready.body.clone(),
-            length: u64::try_from(ready.body.len()).unwrap_or(u64::MAX),
-            allow: false,
-            retry_after: None,
-            is_proven: true,
-            brings_token: self.brings_token && self.request.method != "HEAD",
-            challenges: Vec::new(),
-        };
-        if has_it {
-            self.event.outcome = Outcome::NotModified;
-            return Answer { etag: answer.etag, ..Answer::empty(304) };
-        }
-        if self.request.method == "HEAD" { Answer { body: Bytes::new(), ..answer } } else { answer }
-    }
-}
-
-fn by_token(proof: Proof) -> bool {
-    matches!(proof, Proof::Token | Proof::BootstrapToken)
-}
-
-/// Whether an `If-None-Match` header names the ETag, compared weakly as RFC 9110 asks for it.
-fn matches_etag(header: &str, etag: &str) -> bool {
-    let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
-    header.trim() == "*" || header.split(',').any(|tag| opaque(tag) == opaque(etag))
-}
-
-impl Ready {
-    fn blank(fingerprint: u64, access: Access, encrypted: bool) -> Self {
-        Self {
-            fingerprint,
-            access,
-            encrypted,
-            body: Bytes::new(),
-            etag: String::new(),
-            content_type: String::new(),
-            content_encoding: None,
-            label: None,
         }
     }
 }

@@ -3,12 +3,12 @@
 use std::hint::black_box;
 use std::sync::Arc;
 
-use super::lookup::Known;
+use super::lookup::{Bearer, Known};
 use super::pipeline::{Asking, Stop, not_vouched, refused};
 use super::profiles::Device;
 use crate::events::{Flag, Refusal};
 use crate::identity::password::{Verdict, Which};
-use crate::identity::{Access, Asked, Evidence, Proof, decide};
+use crate::identity::{Access, Asked, Evidence, Proof, TokenEvidence, decide};
 use crate::packs::Candidate;
 
 /// What of a file counts when it is decided whether it is opened.
@@ -20,7 +20,7 @@ pub(super) struct Opening {
     pub is_bootstrap: bool,
 }
 
-impl Asking<'_> {
+impl<'a> Asking<'a> {
     /// What user and password come to; none on a listener that doesn't ask.
     pub(super) fn password(&mut self, access: Option<&Access>, device: Option<&Device>) -> Option<Verdict> {
         let passwords = self.pipeline.passwords.as_ref()?;
@@ -111,5 +111,23 @@ impl Asking<'_> {
         };
         self.event.flags.extend(flag.filter(|flag| !self.event.flags.contains(flag)));
         Ok(proof)
+    }
+    /// Whoever comes with a good token.
+    pub(super) fn bearer(&self) -> Option<&'a Bearer> {
+        match &self.found.token {
+            Some(Known::Of(bearer)) if self.request.connection.tls.is_some() => Some(bearer),
+            _ => None,
+        }
+    }
+
+    fn token_evidence(&self) -> TokenEvidence<'a> {
+        match (self.presented, &self.found.token) {
+            (None, _) => TokenEvidence::None,
+            _ if self.request.connection.tls.is_none() => TokenEvidence::Worthless("tokens are taken over TLS only"),
+            (_, Some(Known::Of(bearer))) => TokenEvidence::Of { mac: bearer.mac, is_bootstrap: bearer.is_bootstrap },
+            (_, Some(Known::Worthless(why))) => TokenEvidence::Worthless(why),
+            (_, Some(Known::Away)) => TokenEvidence::Worthless("the database does not answer"),
+            (Some(_), None) => TokenEvidence::Worthless("it is none"),
+        }
     }
 }

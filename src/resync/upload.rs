@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use super::inquiry::Inquiry;
 use super::lookup::Found;
-use super::pipeline::{Asking, Inquiry, Pipeline, Stop, refused};
+use super::pipeline::{Asking, Pipeline, Stop, refused};
 use super::profiles::Device;
 use super::proof::Opening;
 use super::request::{Answer, Request};
