@@ -66,8 +66,8 @@ pub(super) async fn insert(
     backend: Backend,
     rows: &[AuditRow],
 ) -> Result<(), sqlx::Error> {
-    for batch in batches(backend, rows) {
-        let mut query = sqlx::query(AssertSqlSafe(insert_statement("audit", &COLUMNS, batch.len())));
+    for batch in batches(rows) {
+        let mut query = sqlx::query(AssertSqlSafe(insert_statement(backend, "audit", &COLUMNS, batch.len())));
         for row in batch {
             query = query
                 .bind(row.id.clone())

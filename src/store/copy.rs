@@ -8,7 +8,7 @@ use sqlx::query::Query;
 use sqlx::{Any, AnyConnection, AssertSqlSafe, Row};
 
 use super::Backend;
-use super::rows::insert_statement;
+use super::rows::{ROWS_AT_A_TIME, insert_statement};
 
 /// A table and its columns.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -119,9 +119,9 @@ impl Table {
         format!("SELECT {} FROM {name}", columns.join(", "))
     }
 
-    fn insert(&self, rows: usize) -> String {
+    fn insert(&self, backend: Backend, rows: usize) -> String {
         let (name, columns) = self.quoted();
-        insert_statement(&name, &columns.iter().map(String::as_str).collect::<Vec<_>>(), rows)
+        insert_statement(backend, &name, &columns.iter().map(String::as_str).collect::<Vec<_>>(), rows)
     }
 
     fn read(&self, row: &AnyRow) -> Result<Vec<Cell>, sqlx::Error> {
@@ -144,17 +144,16 @@ impl Table {
         to: &mut AnyConnection,
         backend: Backend,
     ) -> Result<Sum, CopyError> {
-        let at_a_time = backend.rows_at_a_time();
         let mut sum = Sum::default();
-        let mut waiting = Vec::with_capacity(at_a_time);
-        let several = self.insert(at_a_time);
-        let one = self.insert(1);
+        let mut waiting = Vec::with_capacity(ROWS_AT_A_TIME);
+        let several = self.insert(backend, ROWS_AT_A_TIME);
+        let one = self.insert(backend, 1);
         let mut rows = sqlx::query(AssertSqlSafe(self.select())).fetch(from);
         while let Some(row) = rows.try_next().await.map_err(CopyError::From)? {
             let cells = self.read(&row).map_err(CopyError::From)?;
             sum.add(&cells);
             waiting.push(cells);
-            if waiting.len() == at_a_time {
+            if waiting.len() == ROWS_AT_A_TIME {
                 insert(&several, waiting.drain(..).flatten(), to).await.map_err(CopyError::To)?;
             }
         }

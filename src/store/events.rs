@@ -151,8 +151,8 @@ impl Store {
         let failed = |error| self.failed(error);
         let mut transaction = self.pool.begin().await.map_err(failed)?;
         let mut inserted = 0;
-        for batch in batches(self.backend, entries) {
-            let insert = insert_statement("events", &COLUMNS, batch.len());
+        for batch in batches(entries) {
+            let insert = insert_statement(self.backend, "events", &COLUMNS, batch.len());
             let mut query = sqlx::query(AssertSqlSafe(insert + " ON CONFLICT (id) DO NOTHING"));
             for entry in batch {
                 query = bind(query, entry);

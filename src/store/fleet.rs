@@ -127,8 +127,8 @@ impl Store {
         let changed =
             macs.iter().map(|(name, _)| ("device", name)).chain(names.iter().map(|(name, _)| ("group", name)));
         let changed: Vec<_> = changed.collect();
-        for batch in batches(self.backend, &changed) {
-            let sql = insert_statement("changes", &["revision", "kind", "name"], batch.len());
+        for batch in batches(&changed) {
+            let sql = insert_statement(self.backend, "changes", &["revision", "kind", "name"], batch.len());
             let query = batch.iter().fold(sqlx::query(AssertSqlSafe(sql)), |query, (kind, name)| {
                 query.bind(revision).bind(*kind).bind((*name).clone())
             });
@@ -176,8 +176,8 @@ impl Store {
         revision: i64,
     ) -> Result<(), sqlx::Error> {
         let rows: Vec<_> = write.devices.iter().filter_map(|write| Some((write, write.row.as_ref()?))).collect();
-        for batch in batches(self.backend, &rows) {
-            let sql = insert_statement("devices", &DEVICE_COLUMNS, batch.len());
+        for batch in batches(&rows) {
+            let sql = insert_statement(self.backend, "devices", &DEVICE_COLUMNS, batch.len());
             let query = batch.iter().fold(sqlx::query(AssertSqlSafe(sql)), |query, (write_one, row)| {
                 query
                     .bind(row.mac.to_string())
@@ -194,8 +194,8 @@ impl Store {
         }
         let users: Vec<_> =
             rows.iter().flat_map(|(write, row)| write.users.iter().map(|user| (user, row.mac))).collect();
-        for batch in batches(self.backend, &users) {
-            let sql = insert_statement("device_users", &["user_name", "mac"], batch.len());
+        for batch in batches(&users) {
+            let sql = insert_statement(self.backend, "device_users", &["user_name", "mac"], batch.len());
             let query = sqlx::query(AssertSqlSafe(sql + " ON CONFLICT (user_name, mac) DO NOTHING"));
             let query =
                 batch.iter().fold(query, |query, (user, mac)| query.bind((*user).clone()).bind(mac.to_string()));
@@ -211,8 +211,8 @@ impl Store {
         revision: i64,
     ) -> Result<(), sqlx::Error> {
         let rows: Vec<_> = write.groups.iter().filter_map(|write| write.row.as_ref()).collect();
-        for batch in batches(self.backend, &rows) {
-            let sql = insert_statement("groups", &GROUP_COLUMNS, batch.len());
+        for batch in batches(&rows) {
+            let sql = insert_statement(self.backend, "groups", &GROUP_COLUMNS, batch.len());
             let query = batch.iter().fold(sqlx::query(AssertSqlSafe(sql)), |query, row| {
                 query
                     .bind(row.name.clone())

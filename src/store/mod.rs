@@ -107,16 +107,6 @@ impl Backend {
         }
     }
 
-    /// Most rows that one statement inserts. Fewer cost a message to the connection's thread, or the server, each.
-    fn rows_at_a_time(self) -> usize {
-        match self {
-            // More are slower again: sqlx asks SQLite for every parameter by its name, and SQLite looks through all of
-            // them for it.
-            Self::Sqlite => 8,
-            Self::Postgres => 64,
-        }
-    }
-
     /// Begins a transaction that will write.
     fn begin(self) -> &'static str {
         match self {

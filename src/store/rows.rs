@@ -8,41 +8,42 @@ use time::OffsetDateTime;
 
 use super::Backend;
 
-/// Calls `insert` with so many rows at a time as the database takes well, until none is left.
-pub fn batches<T>(backend: Backend, rows: &[T]) -> impl Iterator<Item = &[T]> {
+/// Most rows that one statement inserts. Fewer cost a message to the connection's thread, or the server, each.
+pub const ROWS_AT_A_TIME: usize = 64;
+
+/// So many rows at a time as the database takes well, until none is left.
+pub fn batches<T>(rows: &[T]) -> impl Iterator<Item = &[T]> {
     let mut rest = rows;
     std::iter::from_fn(move || {
         if rest.is_empty() {
             return None;
         }
         // Powers of two only, so that few statements are ever prepared.
-        let count = backend.rows_at_a_time().min(1 << rest.len().ilog2());
+        let count = ROWS_AT_A_TIME.min(1 << rest.len().ilog2());
         let (batch, after) = rest.split_at_checked(count)?;
         rest = after;
         Some(batch)
     })
 }
 
-/// `INSERT INTO table (…) VALUES ($1, …), (…)` for so many rows.
-pub fn insert_statement(table: &str, columns: &[&str], rows: usize) -> String {
-    let mut sql = format!("INSERT INTO {table} ({}) VALUES ", columns.join(", "));
-    for row in 0..rows {
-        for column in 1..=columns.len() {
-            let before = match (row, column) {
-                (0, 1) => "(",
-                (_, 1) => "), (",
-                _ => ", ",
-            };
-            sql.push_str(&format!("{before}${}", row * columns.len() + column));
-        }
-    }
-    sql.push(')');
-    sql
+/// `INSERT INTO table (…) VALUES ($1, …), (…)` for so many rows; with `?` for SQLite, where sqlx asks for every parameter by
+/// its name, and SQLite looks through all names for it.
+pub fn insert_statement(backend: Backend, table: &str, columns: &[&str], rows: usize) -> String {
+    let row = |row: usize| match backend {
+        Backend::Sqlite => format!("({})", vec!["?"; columns.len()].join(", ")),
+        Backend::Postgres => numbered(row * columns.len() + 1, columns.len()),
+    };
+    let values: Vec<_> = (0..rows).map(row).collect();
+    format!("INSERT INTO {table} ({}) VALUES {}", columns.join(", "), values.join(", "))
 }
 
 /// `($1, $2, …)`.
 pub fn list(count: usize) -> String {
-    let numbers: Vec<String> = (1..=count).map(|n| format!("${n}")).collect();
+    numbered(1, count)
+}
+
+fn numbered(first: usize, count: usize) -> String {
+    let numbers: Vec<String> = (first..first + count).map(|n| format!("${n}")).collect();
     format!("({})", numbers.join(", "))
 }
 
