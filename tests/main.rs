@@ -23,6 +23,7 @@ mod docs;
 mod drift;
 mod events;
 mod examples;
+mod faults;
 mod fleet;
 mod fuzz;
 mod lint;

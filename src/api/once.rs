@@ -42,9 +42,10 @@ pub struct Secretive;
 /// Forgets, every hour, the keys that are old enough: those of tokens that don't ask any more too. For ever.
 pub async fn prune_hourly(store: Store) {
     let mut hours = tokio::time::interval(Duration::from_secs(3_600));
+    let mut clock = store.steady_clock().await;
     loop {
         hours.tick().await;
-        if let Err(error) = store.prune_requests(OffsetDateTime::now_utc()).await {
+        if let Err(error) = store.prune_requests(clock.now()).await {
             // It is tried again in an hour, and nothing is lost by that but room.
             tracing::warn!("old idempotency keys can't be deleted: {error}");
         }

@@ -13,9 +13,17 @@ const EVERY: Duration = Duration::from_secs(3_600);
 pub(super) async fn hourly(store: Store, events: config::Events) {
     let mut hours = tokio::time::interval(EVERY);
     hours.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut clock = store.steady_clock().await;
     loop {
         hours.tick().await;
-        match prune(&store, &events, OffsetDateTime::now_utc()).await {
+        let was_doubted = clock.is_doubted();
+        let now = clock.now();
+        if clock.is_doubted() && !was_doubted {
+            tracing::warn!(
+                "the clock has run ahead of what is recorded: nothing is deleted for its age by it until it has stood so for a day"
+            );
+        }
+        match prune(&store, &events, now).await {
             Ok(0) => {}
             Ok(pruned) => tracing::info!(pruned, "{pruned} events were old enough to go"),
             // It is tried again in an hour, and nothing is lost by that but room.

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use serde_json::{Map, Value};
-use time::OffsetDateTime;
 
 use super::{Onboarding, OnboardingError};
 use crate::events::{Event, Outcome, Refusal};
@@ -94,10 +93,11 @@ impl Onboarding {
     pub async fn prune_hourly(self) {
         let mut hours = tokio::time::interval(EVERY);
         hours.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let store = self.fleet.store();
+        let mut clock = store.steady_clock().await;
         loop {
             hours.tick().await;
-            let before = OffsetDateTime::now_utc() - KEEP;
-            let store = self.fleet.store();
+            let before = clock.now() - KEEP;
             for pruned in [
                 store.prune_codes(before).await,
                 store.prune_waiting(before).await,

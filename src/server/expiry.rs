@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use time::OffsetDateTime;
+use tokio::sync::Notify;
 
 use crate::events::Metrics;
 use crate::tls::{Acceptor, End};
 
-/// How often they are looked at; an end that comes sooner is waited for.
-const PAUSE: Duration = Duration::from_secs(3_600);
+/// How often they are looked at, since the clock may have been set; an end that comes sooner is waited for.
+const PAUSE: Duration = Duration::from_secs(60);
 
 /// What is not mended is told again.
 const AGAIN: time::Duration = time::Duration::DAY;
@@ -39,8 +40,8 @@ impl Expiry {
         expiry
     }
 
-    /// Looks again and again, for as long as it is polled.
-    pub async fn keep_told(mut self, metrics: Arc<Metrics>) {
+    /// Looks again and again, and when other files were loaded, for as long as it is polled.
+    pub async fn keep_told(mut self, metrics: Arc<Metrics>, reloaded: Arc<Notify>) {
         loop {
             let now = OffsetDateTime::now_utc();
             self.measure(&metrics);
@@ -50,7 +51,10 @@ impl Expiry {
             let next = self.ends().into_iter().map(|end| end.at - now).filter(|left| left.is_positive()).min();
             let next = next.and_then(|left| Duration::try_from(left).ok()).unwrap_or(PAUSE);
             // A second more, because an end is the last moment that is still good.
-            tokio::time::sleep(PAUSE.min(next + Duration::from_secs(1))).await;
+            tokio::select! {
+                () = tokio::time::sleep(PAUSE.min(next + Duration::from_secs(1))) => {}
+                () = reloaded.notified() => {}
+            }
         }
     }
 
@@ -75,7 +79,7 @@ impl Expiry {
                 continue;
             }
             let key = (end.file.clone(), end.name.clone());
-            let known = self.told.get(&key).is_some_and(|(over, at)| *over == is_over && now - *at < AGAIN);
+            let known = self.told.get(&key).is_some_and(|(over, at)| *over == is_over && (now - *at).abs() < AGAIN);
             if known {
                 continue;
             }

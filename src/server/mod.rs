@@ -241,7 +241,8 @@ impl Server {
                 _ = stopping_rotating.wait_for(|stop| *stop) => {}
             }
         });
-        let (ends, mut stopping_to_tell) = (expiry.keep_told(recorder.metrics().clone()), stopping.clone());
+        let ends = expiry.keep_told(recorder.metrics().clone(), reloader.reloaded());
+        let mut stopping_to_tell = stopping.clone();
         listeners.spawn(async move {
             tokio::select! {
                 () = ends => {}

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Notify};
 
 use crate::config::Config;
 use crate::document::Problems;
@@ -22,6 +22,7 @@ pub struct Reloader {
     /// The groups that are set at run time. Held while a generation is put in force, and no longer: groups are set while
     /// another is being loaded.
     groups: Arc<Mutex<Vec<GroupLayer>>>,
+    reloaded: Arc<Notify>,
 }
 
 impl Reloader {
@@ -31,7 +32,20 @@ impl Reloader {
         acceptors: Vec<Arc<Acceptor>>,
         metrics: Arc<Metrics>,
     ) -> Self {
-        Self { config, pipeline, acceptors: acceptors.into(), metrics, loading: Arc::default(), groups: Arc::default() }
+        Self {
+            config,
+            pipeline,
+            acceptors: acceptors.into(),
+            metrics,
+            loading: Arc::default(),
+            groups: Arc::default(),
+            reloaded: Arc::default(),
+        }
+    }
+
+    /// Told when a generation was loaded.
+    pub(super) fn reloaded(&self) -> Arc<Notify> {
+        self.reloaded.clone()
     }
 
     pub fn pipeline(&self) -> &Arc<Pipeline> {
@@ -71,6 +85,7 @@ impl Reloader {
                 self.pipeline.swap(generation.with_profiles(profiles));
                 drop(groups);
                 self.announce();
+                self.reloaded.notify_one();
                 Ok(number)
             }
             Err(problems) => {

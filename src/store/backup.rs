@@ -5,6 +5,8 @@ use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 use sqlx::{AnyConnection, ConnectOptions, Connection, Row};
 use tempfile::NamedTempFile;
 use time::OffsetDateTime;
@@ -19,6 +21,9 @@ use crate::events::rfc3339;
 const LIST: &str = "CREATE TABLE resyncd_backup (format BIGINT NOT NULL, made TEXT NOT NULL, program TEXT NOT NULL); \
                     CREATE TABLE resyncd_backup_tables \
                     (name TEXT PRIMARY KEY, row_count BIGINT NOT NULL, checksum TEXT NOT NULL)";
+
+/// How the names of files begin that are not whole yet.
+const UNFINISHED: &str = ".resyncd-backup-";
 
 /// The form of the list.
 const FORMAT: i64 = 1;
@@ -96,11 +101,13 @@ impl Store {
         }
         let failed = |error| BackupError::File { path: file.to_owned(), error };
         let folder = file.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
+        sweep(folder);
         let new = private_file(folder).map_err(failed)?;
         let copied = copy_to(database, new.path()).await?;
         if verify {
             // In a folder of its own, so that nothing is left of what SQLite puts beside it.
-            let scratch = tempfile::Builder::new().prefix(".resyncd-").tempdir_in(folder).map_err(failed)?;
+            let scratch = tempfile::Builder::new().prefix(UNFINISHED).tempdir_in(folder).map_err(failed)?;
+            let _held = File::open(scratch.path()).and_then(hold).map_err(failed)?;
             Self::restore(&Database::sqlite(scratch.path().join("restored.db")), new.path(), false).await?;
         }
         new.as_file().sync_all().map_err(failed)?;
@@ -116,7 +123,34 @@ impl Store {
 
 /// An empty file that only its owner may read, gone when it is dropped.
 pub(super) fn private_file(folder: &Path) -> std::io::Result<NamedTempFile> {
-    tempfile::Builder::new().prefix(".resyncd-").permissions(Permissions::from_mode(0o600)).tempfile_in(folder)
+    let mode = Permissions::from_mode(0o600);
+    let file = tempfile::Builder::new().prefix(UNFINISHED).permissions(mode).tempfile_in(folder)?;
+    hold(file.as_file().try_clone()?)?;
+    Ok(file)
+}
+
+/// Locks what is in use, for as long as it is open: what nobody holds was left by a process that was killed.
+fn hold(file: File) -> std::io::Result<File> {
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        // No locks there, as on some network file systems: then nothing is swept either.
+        Ok(()) | Err(Errno::NOTSUP | Errno::NOLCK) => Ok(file),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Removes what killed backups have left in a folder. What can't be removed is no reason not to make one.
+fn sweep(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if !entry.file_name().to_str().is_some_and(|name| name.starts_with(UNFINISHED)) {
+            continue;
+        }
+        let path = entry.path();
+        let is_left =
+            File::open(&path).is_ok_and(|file| flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok());
+        if is_left {
+            let _ = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+        }
+    }
 }
 
 async fn copy_to(database: &Database, path: &Path) -> Result<Vec<Copied>, BackupError> {

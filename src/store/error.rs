@@ -111,6 +111,7 @@ impl StoreError {
             _ => {}
         }
         match sqlite_code(&error) {
+            Some(INPUT_OUTPUT) if is_without_room(&error) => Self::Full { name },
             Some(BUSY | LOCKED) => Self::Locked { name },
             Some(CORRUPT | NOT_A_DATABASE) => Self::Damaged { name, reason: error.to_string() },
             Some(FULL) => Self::Full { name },
@@ -118,6 +119,12 @@ impl StoreError {
             _ => Self::Query { name, error },
         }
     }
+}
+
+/// Whether there was no room for the index of SQLite's log (SQLITE_IOERR_SHMSIZE), which it doesn't call a full disk.
+fn is_without_room(error: &sqlx::Error) -> bool {
+    const NO_ROOM_FOR_INDEX: &str = "4874";
+    error.as_database_error().and_then(|error| error.code()).as_deref() == Some(NO_ROOM_FOR_INDEX)
 }
 
 /// Whether SQLite says that another connection is at work.

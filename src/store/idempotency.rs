@@ -51,10 +51,11 @@ impl Store {
         now: OffsetDateTime,
     ) -> Result<Begun, StoreError> {
         let failed = |error| self.failed(error);
-        let forget = "DELETE FROM idempotency_keys WHERE token = $1 AND created <= $2";
-        let old = milliseconds(now.saturating_sub(KEPT));
+        // Those of a clock that ran ahead go too: they would count for as long as it was ahead.
+        let forget = "DELETE FROM idempotency_keys WHERE token = $1 AND (created <= $2 OR created > $3)";
+        let (old, ahead) = (milliseconds(now.saturating_sub(KEPT)), milliseconds(now.saturating_add(KEPT)));
         let token = token.as_str().to_owned();
-        sqlx::query(forget).bind(token.clone()).bind(old).execute(&self.pool).await.map_err(failed)?;
+        sqlx::query(forget).bind(token.clone()).bind(old).bind(ahead).execute(&self.pool).await.map_err(failed)?;
         let count = "SELECT COUNT(*) FROM idempotency_keys WHERE token = $1 AND name <> $2";
         let count = sqlx::query_scalar::<_, i64>(count).bind(token.clone()).bind(name.to_owned());
         if count.fetch_one(&self.pool).await.map_err(failed)? >= MOST {

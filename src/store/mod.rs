@@ -5,6 +5,7 @@
 mod access;
 mod audit;
 mod backup;
+mod clock;
 mod codes;
 mod conditions;
 mod copy;
@@ -39,6 +40,7 @@ use crate::model::Secret;
 
 pub use audit::{AuditFilter, AuditRow};
 pub use backup::{BackupError, Copied};
+pub use clock::SteadyClock;
 pub use codes::{CodeRow, MOST_FAILURES};
 pub use devices::{DeviceFilter, DeviceRow};
 pub use error::StoreError;

@@ -11,6 +11,9 @@ use super::{Change, Store, StoreError};
 /// Messages that one statement inserts.
 const ROWS: usize = 8;
 
+/// What is due later than any delay ends was put off by a clock that ran ahead.
+const FARTHEST: time::Duration = time::Duration::DAY;
+
 /// A place among the fleet's changes: everything before it, and itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Position {
@@ -137,11 +140,13 @@ impl Store {
     ) -> Result<Vec<Delivery>, StoreError> {
         // The second condition is looked at again where another node has just taken the row.
         let sql = "UPDATE webhook_outbox SET due = $1 WHERE id IN (SELECT id FROM webhook_outbox WHERE webhook = $2 \
-                   AND due <= $3 ORDER BY due, id LIMIT $4) AND due <= $3 RETURNING id, body, created, tries";
+                   AND (due <= $3 OR due > $4) ORDER BY due, id LIMIT $5) AND (due <= $3 OR due > $4) \
+                   RETURNING id, body, created, tries";
         let query = sqlx::query(sql)
             .bind(milliseconds(until))
             .bind(webhook.to_owned())
             .bind(milliseconds(now))
+            .bind(milliseconds(now.saturating_add(FARTHEST)))
             .bind(i64::from(limit));
         let rows = query.fetch_all(&self.pool).await.map_err(|error| self.failed(error))?;
         let mut deliveries = Vec::with_capacity(rows.len());

@@ -5,7 +5,9 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use sqlx::any::AnyTransactionManager;
 use sqlx::{AnyConnection, Connection};
+use sqlx_core::transaction::TransactionManager;
 
 /// How long a connection that is given back may take to say that it is in order. Until then it is in the way of others.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -33,8 +35,22 @@ impl Trust {
 
     /// Whether a connection may be kept that is given back. Nobody waits for it, so that the limit is set here.
     pub async fn of_released(self, connection: &mut AnyConnection, age: Duration) -> bool {
-        self.holds(age) && matches!(tokio::time::timeout(PATIENCE, connection.ping()).await, Ok(Ok(())))
+        self.holds(age)
+            && matches!(tokio::time::timeout(PATIENCE, connection.ping()).await, Ok(Ok(())))
+            && is_out_of_transactions(connection).await
     }
+}
+
+/// A full disk makes SQLite roll back by itself. sqlx then rolls back in vain, believes for ever that there is a transaction, and
+/// begins none on this connection any more. So it is given one that it can roll back. To close the connection instead may take
+/// the files beside the database away, for which there is then no room any more, and nothing could be read.
+async fn is_out_of_transactions(connection: &mut AnyConnection) -> bool {
+    if !connection.is_in_transaction() {
+        return true;
+    }
+    // Where there is a transaction after all, this fails.
+    let begun = sqlx::raw_sql("BEGIN").execute(&mut *connection).await.is_ok();
+    begun && AnyTransactionManager::rollback(connection).await.is_ok() && !connection.is_in_transaction()
 }
 
 #[cfg(test)]

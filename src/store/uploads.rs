@@ -87,11 +87,13 @@ impl Store {
             }
         }
         let sql = sqlx::AssertSqlSafe(format!(
-            "SELECT {COLUMNS} FROM uploads WHERE device = $1 AND pack = $2 AND upload = $3 ORDER BY id DESC \
-             LIMIT {BATCH} OFFSET $4"
+            "SELECT {COLUMNS} FROM uploads WHERE device = $1 AND pack = $2 AND upload = $3 \
+             ORDER BY CASE WHEN id = $4 THEN 0 WHEN time <= $5 THEN 1 ELSE 2 END, id DESC LIMIT {BATCH} OFFSET $6"
         ));
         let query = sqlx::query(sql).bind(upload.device.to_string()).bind(upload.pack.clone());
-        let query = query.bind(upload.upload.clone()).bind(integer(keep));
+        // The clock may have been set back: what comes now stays, and what one that ran ahead has dated is not newer.
+        let ahead = milliseconds(upload.time.saturating_add(time::Duration::DAY));
+        let query = query.bind(upload.upload.clone()).bind(upload.id.to_string()).bind(ahead).bind(integer(keep));
         let rows = query.fetch_all(&mut *transaction).await.map_err(failed)?;
         let gone = rows.iter().map(|row| self.read_upload(row)).collect::<Result<Vec<_>, _>>()?;
         for old in &gone {

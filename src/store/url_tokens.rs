@@ -194,9 +194,12 @@ impl Store {
         query.execute(&mut **transaction).await?;
         let newest = sqlx::query(
             "DELETE FROM url_tokens WHERE mac = $1 AND bootstrap = $2 AND used IS NULL AND digest NOT IN (\
-             SELECT digest FROM url_tokens WHERE mac = $1 AND bootstrap = $2 ORDER BY created DESC, digest LIMIT $3)",
+             SELECT digest FROM url_tokens WHERE mac = $1 AND bootstrap = $2 \
+             ORDER BY CASE WHEN digest = $3 THEN 0 ELSE 1 END, created DESC, digest LIMIT $4)",
         );
-        let newest = newest.bind(row.mac.to_string()).bind(i64::from(row.is_bootstrap)).bind(MOST_OF_DEVICE);
+        // The new one stays, also where a clock that ran ahead has dated the others.
+        let newest = newest.bind(row.mac.to_string()).bind(i64::from(row.is_bootstrap));
+        let newest = newest.bind(row.digest.clone()).bind(MOST_OF_DEVICE);
         newest.execute(&mut **transaction).await?;
         self.change(transaction, row.mac).await
     }

@@ -174,6 +174,7 @@ impl Uploads {
     pub async fn keep_pruned(self, mut stopping: watch::Receiver<bool>) {
         let mut hours = tokio::time::interval(EVERY);
         hours.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut clock = self.0.store.steady_clock().await;
         loop {
             tokio::select! {
                 // An error means that the server is gone: a reason to stop as well.
@@ -181,7 +182,7 @@ impl Uploads {
                 _ = hours.tick() => {}
                 () = self.0.many.notified() => {}
             }
-            match self.prune(OffsetDateTime::now_utc()).await {
+            match self.prune(clock.now()).await {
                 Ok(0) => {}
                 Ok(pruned) => tracing::info!(pruned, "{pruned} uploads were old enough to go, or too many"),
                 // It is tried again in an hour, and nothing is lost by that but room.

@@ -12,7 +12,6 @@ mod sign;
 
 use std::sync::Arc;
 
-use time::OffsetDateTime;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 
@@ -138,9 +137,10 @@ async fn until(mut stopping: watch::Receiver<bool>, task: impl Future<Output = (
 /// Takes out what nobody delivers any more, every hour.
 async fn prune(office: Office) {
     let mut hours = tokio::time::interval(std::time::Duration::from_secs(3_600));
+    let mut clock = office.store.steady_clock().await;
     loop {
         hours.tick().await;
-        let before = OffsetDateTime::now_utc() - LONGEST;
+        let before = clock.now() - LONGEST;
         match office.store.prune_messages(before).await {
             Ok(0) => {}
             Ok(gone) => tracing::warn!("{gone} messages of webhooks that are no more were taken out"),

@@ -4,6 +4,7 @@ pub mod api;
 pub mod certificates;
 pub mod database;
 pub mod deployment;
+pub mod disk;
 pub mod phone;
 pub mod process;
 pub mod proxy;

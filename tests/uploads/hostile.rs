@@ -3,12 +3,11 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
-use std::process::Command;
 use std::time::Duration;
 
 use super::{KEY, NETWORK, all, body, cbc, deployment, files, packed};
 use crate::support::deployment::Running;
-use crate::support::run;
+use crate::support::disk::SmallDisk;
 use resyncd::delivery::{Encryption, KeyDigest};
 
 /// A test that would hang fails instead.
@@ -191,29 +190,6 @@ fn a_form_that_is_none_leaves_nothing() {
     let answer = send(&running, "Content-Type: multipart/form-data\r\nContent-Length: 1", b"x");
     assert_eq!(status(&answer), 400, "{answer}");
     assert_whole(&running, 0);
-}
-
-/// A file system of its own, of a few pages, that is there as long as this.
-struct SmallDisk(std::path::PathBuf);
-
-impl SmallDisk {
-    /// None where we may not mount one; that is said.
-    fn mount(folder: std::path::PathBuf, kib: u32) -> Option<Self> {
-        std::fs::create_dir_all(&folder).unwrap();
-        let size = format!("size={kib}k");
-        let mounted = run(Command::new("mount").args(["-t", "tmpfs", "-o", &size, "none"]).arg(&folder));
-        if mounted.status.success() {
-            return Some(Self(folder));
-        }
-        eprintln!("SKIPPED: no small disk can be mounted: {}", String::from_utf8_lossy(&mounted.stderr));
-        None
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        run(Command::new("umount").arg("--lazy").arg(&self.0));
-    }
 }
 
 #[test]

@@ -106,6 +106,7 @@ impl Nonces {
     /// Uses it. `may_repeat`: with the same count as before, too. False: it was used so already.
     pub fn take(&self, nonce: Nonce, count: u32, may_repeat: bool, now: OffsetDateTime) -> bool {
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        used.put_right(milliseconds(now), self.lifetime.saturating_add(AHEAD));
         match used.last(nonce) {
             Some(last) if last > count || last == count && !may_repeat => return false,
             _ => used.counts.insert(nonce, count),
@@ -137,6 +138,18 @@ impl Nonces {
 }
 
 impl Used {
+    /// Forgets what a clock has left that ran ahead: it would stand in the way until that time comes.
+    fn put_right(&mut self, now: i64, margin: i64) {
+        let ahead = now.saturating_add(margin);
+        if self.counts.last_key_value().is_some_and(|(newest, _)| newest.issued > ahead) {
+            drop(self.counts.split_off(&Nonce { issued: ahead, random: 0 }));
+        }
+        if self.forgotten > ahead {
+            // What is from before this moment and not remembered still counts as used.
+            self.forgotten = now;
+        }
+    }
+
     /// The highest count that it was used with.
     fn last(&self, nonce: Nonce) -> Option<u32> {
         self.counts.get(&nonce).copied().or_else(|| (nonce.issued <= self.forgotten).then_some(u32::MAX))
@@ -159,6 +172,26 @@ mod tests {
 
     fn nonces(key: &str, most: usize) -> Nonces {
         Nonces::new(Secret::new(key), "resyncd", Duration::from_secs(300), most).unwrap()
+    }
+
+    #[test]
+    fn a_clock_that_ran_ahead_leaves_nothing_in_the_way() {
+        let ours = nonces("key", 3);
+        let take = |issued: OffsetDateTime| {
+            let nonce = ours.read(&ours.issue(issued), issued).unwrap();
+            ours.take(nonce, 1, false, issued)
+        };
+        let ahead = NOW + time::Duration::days(365);
+        assert!((0..5).all(|second| take(ahead + time::Duration::seconds(second))));
+        // The first may be refused, and its phone is given a new one.
+        take(NOW);
+        assert!((1..5).all(|second| take(NOW + time::Duration::seconds(second))));
+        // Those that are remembered are still not taken twice.
+        let nonce = ours.read(&ours.issue(NOW), NOW).unwrap();
+        let later = NOW + time::Duration::seconds(9);
+        let newest = ours.read(&ours.issue(later), later).unwrap();
+        assert!(ours.take(newest, 1, false, later) && !ours.take(newest, 1, false, later));
+        assert!(!ours.take(nonce, 1, false, later), "it is older than what had to be forgotten");
     }
 
     #[test]
