@@ -76,6 +76,16 @@ pub const TARGETS: [(&str, Parser); 25] = [
     ("words", words),
 ];
 
+/// Makes what a target needs once, which takes longer than an input may.
+pub fn make_ready(name: &str) {
+    match name {
+        "certificate" | "request" | "target" | "user_agent" => drop(PIPELINE.generation()),
+        "proxied" => drop(ACCEPTOR.warnings()),
+        "value" => assert!(!PARAMETERS.is_empty()),
+        _ => {}
+    }
+}
+
 const LIMIT: usize = 1 << 20;
 
 fn text(data: &[u8]) -> Option<&str> {

@@ -13,6 +13,7 @@ libfuzzer_sys::fuzz_target!(
         let name = std::env::var("FUZZ_TARGET").expect("FUZZ_TARGET names a target");
         let (_, target) =
             targets::TARGETS.into_iter().find(|(known, _)| *known == name).expect("fuzz/targets.rs has the target");
+        targets::make_ready(&name);
         TARGET.get_or_init(|| target);
     },
     |data: &[u8]| TARGET.get().expect("it was chosen")(data)
