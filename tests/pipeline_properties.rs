@@ -210,7 +210,7 @@ proptest! {
         let device = match device(phone, &layer_of(&set, "")) {
             Ok(device) => device,
             Err(problems) => {
-                let names = |line: &str| set.iter().any(|(name, _)| line.contains(&name.replace('"', "")));
+                let names = |line: &str| set.iter().any(|(name, _)| line.contains(name));
                 prop_assert!(problems.lines().filter(|line| line.contains("device.toml:")).all(names), "{problems}");
                 return Ok(());
             }
