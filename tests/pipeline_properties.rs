@@ -69,6 +69,9 @@ fn pipeline(cache: u64) -> Pipeline {
 static WARM: LazyLock<Pipeline> = LazyLock::new(|| pipeline(8 << 20));
 static COLD: LazyLock<Pipeline> = LazyLock::new(|| pipeline(0));
 
+/// One test's own: what it keeps ready, no other test's devices drive out.
+static KEPT: LazyLock<Pipeline> = LazyLock::new(|| pipeline(8 << 20));
+
 fn text(value: &str) -> String {
     toml::Value::String(value.to_owned()).to_string()
 }
@@ -271,11 +274,11 @@ proptest! {
         };
         let connection = connection("plain", [192, 0, 2, 7], ClientCertificate::None);
         let request = get(&connection, "/cisco/000e08abcdef.xml");
-        let (first, event) = answer(&WARM, &request, &device, None);
+        let (first, event) = answer(&KEPT, &request, &device, None);
         prop_assert_eq!(first.status, 200, "{:?}", event.reason);
-        assert_untold(&WARM, &device, &event);
-        prop_assert_eq!(&answer(&WARM, &request, &device, None).0, &first);
-        let head = answer(&WARM, &Request { method: "HEAD", ..request.clone() }, &device, None).0;
+        assert_untold(&KEPT, &device, &event);
+        prop_assert_eq!(&answer(&KEPT, &request, &device, None).0, &first);
+        let head = answer(&KEPT, &Request { method: "HEAD", ..request.clone() }, &device, None).0;
         prop_assert_eq!(head, Answer { body: Default::default(), brings_token: false, ..first.clone() });
         let if_none_match = first.etag.as_deref();
         let unchanged = answer(&COLD, &Request { if_none_match, ..request.clone() }, &device, None).0;
@@ -285,7 +288,7 @@ proptest! {
         let anew = answer(&COLD, &request, &device, None).0;
         prop_assert_eq!(encryption == "none", anew.body == first.body);
         prop_assert_eq!(&Answer { body: first.body.clone(), ..anew.clone() }, &first);
-        let generation = WARM.generation();
+        let generation = KEPT.generation();
         let file = generation.packs.get(device.model.pack).unwrap().file("profile").unwrap();
         let plain = generation.render(&device, file, &generation.settings(&device), Shown::Real, LIMIT).unwrap().body;
         let key = Secret::new("example-only-GCM-key");
@@ -406,8 +409,8 @@ impl Opens {
 
     /// Whether who shows this is the device's phone, or may pass for it, at this path. Told here once more, and from what the
     /// documentation says of `[access]`.
-    fn proves(&self, shows: &Shows, target: &str) -> bool {
-        let has_token = target.starts_with("/t/");
+    fn proves(&self, shows: &Shows, target: &str, token: &str) -> bool {
+        let has_token = target.strip_prefix(token).is_some_and(|file| file.starts_with('/'));
         if shows.certificate == Whose::Anothers || (has_token && shows.token == Whose::Anothers) {
             return false;
         }
@@ -494,7 +497,7 @@ proptest! {
         let request = |target| Request { method, user_agent, if_none_match, authorization, ..get(&connection, target) };
         let of_known = answer(&WARM, &request(&known), &device, bearer.as_ref());
         let of_unknown = answer(&WARM, &request(&unknown), &device, bearer.as_ref());
-        let proves = opens.proves(&shows, &known);
+        let proves = opens.proves(&shows, &known, &token_text);
         for (answer, event) in [&of_known, &of_unknown] {
             assert_untold(&WARM, &device, event);
             let told = format!("{event:?}");
