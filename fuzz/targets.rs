@@ -1,25 +1,30 @@
 //! Every parser that reads what comes from outside, as a function of bytes. Each panics where the parser breaks a promise:
 //! the place of a mistake lies within the text, and what was read can be used.
 //!
-//! `cargo fuzz run <target>` runs one of them for as long as one likes; `cargo test fuzz` runs all of them for a moment, on
-//! files of this repository that it breaks in a thousand ways.
+//! `fuzz/run` runs all of them, or those named, led by what they cover, for as long as one likes; `cargo test fuzz` runs all of
+//! them for a moment, on their corpora and files of this repository that it breaks in a thousand ways.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use resyncd::config::{Config, Proxy, ProxyProtocol};
-use resyncd::delivery::{KeyDigest, decrypt_aes_256_cbc, decrypt_aes128gcm, gunzip};
+use resyncd::delivery::{
+    Delivery, Encryption, KeyDigest, MIN_RECORD_SIZE, decrypt_aes_256_cbc, decrypt_aes128gcm, gunzip,
+};
 use resyncd::document::{Document, Problems};
 use resyncd::drift;
+use resyncd::events::TEXT_LIMIT;
 use resyncd::fleet::{self, What};
-use resyncd::identity::password::{Authorization, Signed};
+use resyncd::identity::password::{Authorization, Passwords, Signed};
+use resyncd::identity::url_token::Presented;
 use resyncd::identity::{Subject, subjects_of_pem};
 use resyncd::lint::values::check as check_value;
-use resyncd::model::{MacAddr, Secret, Serial};
+use resyncd::model::{KeyEncoding, MacAddr, Secret, Serial};
+use resyncd::onboarding::Code;
 use resyncd::packs::{Format, PathPattern};
 use resyncd::phone::cisco::alias::AliasMap;
 use resyncd::phone::cisco::condition::Condition;
@@ -30,17 +35,20 @@ use resyncd::phone::cisco::schedule::{Schedule, TimeOfDay};
 use resyncd::phone::cisco::version::Version;
 use resyncd::phone::{aastra, grandstream};
 use resyncd::render::Form;
-use resyncd::resync::{ClientCertificate, Connection, Generation, Pipeline, Request, TlsSession};
+use resyncd::resync::{
+    Admission, ClientCertificate, Connection, Found, Generation, Pipeline, Request, Target, TlsSession,
+};
 use resyncd::settings::{Key, LayerKind, Prefix, read_layer};
-use resyncd::tls::phone_behind;
+use resyncd::tls::certificates::make_development_certificates;
+use resyncd::tls::{Acceptor, phone_behind, revocation_lists};
 use resyncd::uploads::multipart::{Multipart, MultipartError, Piece};
 use time::OffsetDateTime;
 
 /// One parser.
-pub type Target = fn(&[u8]);
+pub type Parser = fn(&[u8]);
 
 /// All of them, by name.
-pub const TARGETS: [(&str, Target); 22] = [
+pub const TARGETS: [(&str, Parser); 25] = [
     ("aastra_cfg", aastra_cfg),
     ("authorization", authorization),
     ("certificate", certificate),
@@ -60,10 +68,23 @@ pub const TARGETS: [(&str, Target); 22] = [
     ("proxied", proxied),
     ("report", report),
     ("request", request),
+    ("revocation", revocation),
     ("schedule", schedule),
+    ("target", request_target),
+    ("user_agent", user_agent),
     ("value", value),
     ("words", words),
 ];
+
+/// Makes what a target needs once, which takes longer than an input may.
+pub fn make_ready(name: &str) {
+    match name {
+        "certificate" | "request" | "target" | "user_agent" => drop(PIPELINE.generation()),
+        "proxied" => drop(ACCEPTOR.warnings()),
+        "value" => assert!(!PARAMETERS.is_empty()),
+        _ => {}
+    }
+}
 
 const LIMIT: usize = 1 << 20;
 
@@ -171,8 +192,8 @@ thread_local! {
     static FOLDER: RefCell<tempfile::TempDir> = RefCell::new(tempfile::tempdir().unwrap());
 }
 
-fn in_folder(work: impl FnOnce(&Path)) {
-    FOLDER.with_borrow(|folder| work(folder.path()));
+fn in_folder<T>(work: impl FnOnce(&Path) -> T) -> T {
+    FOLDER.with_borrow(|folder| work(folder.path()))
 }
 
 pub fn profile_rule(data: &[u8]) {
@@ -270,6 +291,8 @@ pub fn grandstream_file(data: &[u8]) {
     let _ = grandstream::read_binary(data, mac);
 }
 
+/// A body as a phone opens it, and, since no guess opens one that is encrypted, the way there and back: of this content, in records
+/// of the size that its first two bytes name, with a key id as long as the third says.
 pub fn delivered(data: &[u8]) {
     let key = Secret::new(*b"example-only-key");
     let _ = decrypt_aes_256_cbc(data, &key, KeyDigest::Md5);
@@ -277,15 +300,56 @@ pub fn delivered(data: &[u8]) {
     if let Ok(content) = gunzip(data, LIMIT) {
         assert!(content.len() <= LIMIT);
     }
+    let Some((&[high, low, id], content)) = data.split_first_chunk() else { return };
+    let (record_size, key_id) = (u32::from(u16::from_be_bytes([high, low])), vec![b'k'; usize::from(id)]);
+    let encryption = Encryption::Aes128Gcm { keying_material: key.clone(), record_size, key_id };
+    let delivery = Delivery { gzip: false, encryption };
+    let Ok(packed) = delivery.pack(content) else {
+        assert!(record_size < MIN_RECORD_SIZE, "{record_size} bytes are enough for a record");
+        return;
+    };
+    assert_eq!(decrypt_aes128gcm(&packed.body, &key).as_deref(), Ok(content));
+    let half = packed.body.get(..packed.body.len() / 2).unwrap();
+    assert!(decrypt_aes128gcm(half, &key).is_err(), "half a body opens");
 }
 
+/// A PEM file of certificates, and a subject: what the packs read from it, they read from it once it was written down, too.
 pub fn certificate(data: &[u8]) {
-    let _ = subjects_of_pem(data);
+    if let Ok(subjects) = subjects_of_pem(data) {
+        assert!(!subjects.is_empty());
+        subjects.iter().for_each(identified);
+    }
     let Some(text) = text(data) else { return };
     if let Ok(subject) = text.parse::<Subject>() {
         let again: Subject = subject.to_string().parse().unwrap();
         assert_eq!(again.to_string(), subject.to_string(), "a subject that is written can be read");
+        identified(&subject);
     }
+}
+
+/// A certificate of many phones names none, and a root that no pack lists vouches for nobody.
+fn identified(subject: &Subject) {
+    let generation = PIPELINE.generation();
+    if let Some((pack, found)) = generation.packs.identify_certificate(subject) {
+        assert!(generation.packs.get(pack).is_some());
+        assert!(!found.generic || (found.mac.is_none() && found.serial.is_none()), "{found:?}");
+        assert_eq!(generation.packs.identify_vouched(subject, Some("nobody's")), None);
+    }
+}
+
+/// Lists of revoked certificates, PEM or DER: as many as there are.
+pub fn revocation(data: &[u8]) {
+    in_folder(|folder| {
+        let file = folder.join("revoked.crl");
+        fs::write(&file, data).unwrap();
+        match revocation_lists(&file) {
+            Ok(lists) => {
+                assert!(!lists.is_empty());
+                assert!(lists.iter().all(|(issuer, _)| !issuer.contains('\n')), "{lists:?}");
+            }
+            Err(problem) => assert!(!problem.to_string().contains('\n'), "{problem}"),
+        }
+    });
 }
 
 /// One parameter of each type in each pack.
@@ -348,7 +412,25 @@ pub fn multipart(data: &[u8]) {
     }
 }
 
-/// What a proxy says of the phone that it speaks for: before anything else, and in each of the two headers.
+/// A listener behind a proxy that forwards certificates.
+static ACCEPTOR: LazyLock<Acceptor> = LazyLock::new(|| {
+    let folder = tempfile::tempdir().unwrap();
+    make_development_certificates(folder.path(), &[], true).unwrap();
+    let file = folder.path().join("resyncd.toml");
+    fs::write(
+        &file,
+        "[[listener]]\nname = \"https\"\naddress = \"127.0.0.1:0\"\n[listener.tls]\ncertificate = \"server.pem\"\n\
+         key = \"server.key\"\nclient_certificate = \"optional\"\nclient_ca = [\"phone-ca.pem\"]\n",
+    )
+    .unwrap();
+    let config = Config::load_with_environment(&file, Vec::<(String, String)>::new());
+    let config = config.unwrap_or_else(|problems| panic!("{problems}"));
+    let tls = config.listeners.first().unwrap().tls.as_ref().unwrap();
+    Acceptor::new(&file, tls, Duration::from_secs(1)).unwrap_or_else(|problems| panic!("{problems}"))
+});
+
+/// What a proxy says of the phone that it speaks for: before anything else, and in each of the two headers, a line each. The last
+/// line is the phone's certificate, too.
 pub fn proxied(data: &[u8]) {
     let mut rest = data;
     // A slice never has to be waited for.
@@ -360,14 +442,21 @@ pub fn proxied(data: &[u8]) {
     assert!(header.is_ready(), "it waits");
     assert!(data.len() - rest.len() <= 16 + 4096, "{header:?} of too much");
     let networks = vec!["10.0.0.0/8".parse().unwrap()];
-    let connection = Connection { listener: Arc::from("https"), peer: ([10, 0, 0, 5], 1).into(), tls: None };
+    let own = ClientCertificate::verified("CN=proxy".parse().unwrap());
+    let tls = Some(TlsSession { version: "TLSv1.3", cipher: String::new(), certificate: own });
+    let connection = Connection { listener: Arc::from("https"), peer: ([10, 0, 0, 5], 1).into(), tls };
     for (protocol, name) in [(ProxyProtocol::Forwarded, "forwarded"), (ProxyProtocol::XForwardedFor, "x-forwarded-for")]
     {
-        let proxy = Proxy { networks: networks.clone(), protocol, certificate_header: None };
+        let proxy =
+            Proxy { networks: networks.clone(), protocol, certificate_header: Some("x-certificate".to_owned()) };
         let lines = data.split(|byte| *byte == b'\n').filter_map(|line| http::HeaderValue::from_bytes(line).ok());
-        let headers = lines.map(|line| (http::HeaderName::from_static(name), line)).collect();
-        if let Ok(phone) = phone_behind(&proxy, &connection, &headers, None) {
+        let lines: Vec<_> = lines.map(|line| (http::HeaderName::from_static(name), line)).collect();
+        let certificate = lines.last().map(|(_, line)| (http::HeaderName::from_static("x-certificate"), line.clone()));
+        let headers = lines.into_iter().chain(certificate).collect();
+        if let Ok(phone) = phone_behind(&proxy, &connection, &headers, Some(&ACCEPTOR)) {
             assert!(!phone.peer.ip().is_ipv4() || phone.peer.ip() == phone.peer.ip().to_canonical());
+            let certificate = phone.tls.unwrap().certificate;
+            assert!(!matches!(certificate, ClientCertificate::Verified { .. }), "{certificate:?} of no root");
         }
     }
 }
@@ -402,13 +491,31 @@ pub fn words(data: &[u8]) {
     }
     let _ = Version::parse(text).map(|version| version.compare(&version));
     let _ = Version::of_file(text);
+    for encoding in KeyEncoding::NAMES {
+        match encoding.parse::<KeyEncoding>().unwrap().parse(data) {
+            Ok(key) => assert!(!key.expose().is_empty()),
+            Err(error) => assert!(text.len() < 4 || !error.to_string().contains(text), "it shows the key"),
+        }
+    }
+    if let Some(code) = Code::parse(data) {
+        assert!(!format!("{code:?}").contains(text), "it shows itself");
+    }
 }
 
-/// The shipped packs and the example phones.
+/// The shipped packs and the example phones, which are asked for passwords by the listener `https`.
 static PIPELINE: LazyLock<Pipeline> = LazyLock::new(|| {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().find(|path| path.join("templates").is_dir()).unwrap();
     let generation = Generation::load(&root.join("templates"), &root.join("profiles"), 1).unwrap();
-    Pipeline::new(generation, 1 << 20, Secret::new([1; 32]), LIMIT)
+    let asks =
+        "[[listener]]\nname = \"https\"\naddress = \"127.0.0.1:0\"\npasswords = true\nbasic_without_tls = true\n";
+    let config = in_folder(|folder| {
+        let file = folder.join("asks.toml");
+        fs::write(&file, asks).unwrap();
+        Config::load_with_environment(&file, Vec::<(String, String)>::new())
+            .unwrap_or_else(|problems| panic!("{problems}"))
+    });
+    let passwords = Passwords::played(&config, "https").unwrap();
+    Pipeline::new(generation, 1 << 20, Secret::new([1; 32]), LIMIT).with_passwords(passwords)
 });
 
 /// An `Authorization` header: what was read of it can be compared, and shows nothing of itself.
@@ -434,11 +541,59 @@ pub fn authorization(data: &[u8]) {
     }
 }
 
-/// A request: its target, User-Agent, `If-None-Match` and certificate's subject, a line each.
+/// A request target: the path in it is decoded once and steps nowhere, every device and model that it may mean exists as such,
+/// and its token is told nowhere.
+pub fn request_target(data: &[u8]) {
+    let Some(text) = text(data) else { return };
+    let told = Target::told(text);
+    let Some(Target { path, token }) = Target::of(text) else { return };
+    assert!(path.starts_with('/') && !path.contains('\\') && !path.chars().any(char::is_control), "{path:?}");
+    assert!(path.split('/').all(|segment| !matches!(segment, "." | "..")), "{path:?}");
+    match token {
+        Some(Presented::Token(token)) => {
+            assert_eq!(token.digest().len(), 64);
+            let url = token.url("");
+            let token = url.strip_prefix("/t/").unwrap();
+            assert!(!told.contains(token) && told.starts_with("/t/***"), "it tells of its token: {told}");
+        }
+        Some(Presented::Malformed) => assert!(told.starts_with("/t/***"), "{told}"),
+        None => assert!(told == text || told.starts_with("/t/***"), "{told}"),
+    }
+    let generation = PIPELINE.generation();
+    let packs = &generation.packs;
+    let files = packs.matches(&path).into_iter().map(|candidate| (candidate, false));
+    let uploads = ["PUT", "POST"].into_iter().flat_map(|method| packs.matches_upload(&path, method));
+    for (candidate, is_upload) in files.chain(uploads.map(|candidate| (candidate, true))) {
+        let pack = packs.get(candidate.pack).unwrap();
+        assert!(candidate.file < if is_upload { pack.uploads.len() } else { pack.files.len() });
+        assert!(candidate.captures.model.is_none_or(|model| pack.models.get(model).is_some()));
+        if let Some(mac) = candidate.captures.mac {
+            assert!(path.to_ascii_lowercase().contains(&mac.to_string()), "{mac} is not in {path}");
+        }
+    }
+}
+
+/// What a phone says of itself. Whatever is read from it stands in it.
+pub fn user_agent(data: &[u8]) {
+    let Some(text) = text(data) else { return };
+    let generation = PIPELINE.generation();
+    let Some((pack, found)) = generation.packs.identify_user_agent(text) else { return };
+    assert!(generation.packs.get(pack).is_some());
+    assert!(found.firmware.is_none_or(|firmware| text.contains(&firmware)));
+    let digits: String = text.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
+    assert!(found.mac.is_none_or(|mac| digits.contains(&mac.to_string())), "{:?} of {text:?}", found.mac);
+    assert!(
+        found.serial.is_none_or(|serial| text.to_ascii_uppercase().contains(&serial.as_str().to_ascii_uppercase()))
+    );
+}
+
+/// A request: its target, before which a method may stand, User-Agent, `If-None-Match`, certificate's subject and
+/// `Authorization`, a line each.
 pub fn request(data: &[u8]) {
     let Some(text) = text(data) else { return };
     let mut lines = text.split('\n');
-    let target = lines.next().unwrap_or_default();
+    let first = lines.next().unwrap_or_default();
+    let (method, target) = first.split_once(' ').filter(|_| !first.starts_with('/')).unwrap_or(("GET", first));
     let (user_agent, if_none_match) = (lines.next(), lines.next());
     let subject = lines.next().and_then(|line| line.parse().ok());
     let authorization = lines.next().map(Secret::new);
@@ -447,16 +602,29 @@ pub fn request(data: &[u8]) {
         cipher: String::new(),
         certificate: ClientCertificate::verified(subject),
     });
-    let connection = Connection { listener: Arc::from("https"), peer: ([192, 0, 2, 1], 1).into(), tls };
-    let (answer, _) = PIPELINE.answer(&Request {
-        connection: &connection,
-        time: OffsetDateTime::UNIX_EPOCH,
-        started: Instant::now(),
-        method: "GET",
-        target,
-        user_agent,
-        if_none_match,
-        authorization: authorization.as_ref(),
-    });
-    assert!(matches!(answer.status, 200 | 304 | 404), "{} for {target}", answer.status);
+    // One listener asks for passwords, the other doesn't.
+    for listener in ["https", "http"] {
+        let connection =
+            Connection { listener: Arc::from(listener), peer: ([192, 0, 2, 1], 1).into(), tls: tls.clone() };
+        let request = Request {
+            connection: &connection,
+            time: OffsetDateTime::UNIX_EPOCH,
+            started: Instant::now(),
+            method,
+            target,
+            user_agent,
+            if_none_match,
+            authorization: authorization.as_ref(),
+        };
+        let (answer, event) = PIPELINE.answer(&request);
+        assert!(matches!(answer.status, 200 | 304 | 401 | 404 | 405), "{} for {target}", answer.status);
+        assert!(answer.status != 401 || (listener == "https" && !answer.challenges.is_empty()));
+        assert_eq!(event.status, answer.status);
+        assert!(answer.status == 200 || answer.body.is_empty());
+        assert!(event.target.len() <= TEXT_LIMIT + 3 && event.method.len() <= TEXT_LIMIT + 3, "{event:?}");
+        let inquiry = PIPELINE.ask(&request);
+        if let Admission::Refused(answer, _) = PIPELINE.admit(&request, &inquiry, &Found::default()) {
+            assert!(matches!(answer.status, 401 | 404 | 405), "{} for {method} {target}", answer.status);
+        }
+    }
 }

@@ -36,6 +36,7 @@ mod phone_cisco;
 mod phone_network;
 mod phone_others;
 mod phones;
+mod pipeline_properties;
 mod postgres;
 mod preview;
 mod problems;

@@ -12,12 +12,15 @@ pub const CONTROL: &str = "holds a control character, which no profile can carry
 const LINE_END: &str = "holds a line end, which would begin another line of the file";
 const BLANK: &str = "begins or ends with a blank, which phones cut off: this format has no way to keep one";
 const QUOTE: &str = "holds a double quote, which would end the text: this format has no way to write one";
+const QUOTED: &str = "has quotes around it, which the phone takes away: give it without them";
+const QUOTE_AND_COMMENT: &str = "holds a double quote and a #: the phone takes what follows the # for a comment, and quotes that would keep it end at the quote";
 
 /// How values are written in a format.
 pub fn escape_fn(format: Format) -> EscapeFn {
     match format {
         Format::Xml => xml,
-        Format::ColonLines | Format::EqualsLines => line,
+        Format::ColonLines => colon_line,
+        Format::EqualsLines => equals_line,
         Format::Spc => spc,
         Format::GrandstreamBinary => url,
         Format::Text | Format::Binary => plain,
@@ -33,9 +36,17 @@ pub fn refusal(format: Format, value: &str) -> Option<&'static str> {
     match format {
         Format::ColonLines | Format::EqualsLines | Format::Spc if has_line_end => Some(LINE_END),
         Format::ColonLines | Format::EqualsLines if value.trim() != value => Some(BLANK),
+        Format::ColonLines if value.contains('"') && value.contains('#') => Some(QUOTE_AND_COMMENT),
+        Format::ColonLines if is_quoted(value) => Some(QUOTED),
         Format::Spc if value.contains('"') => Some(QUOTE),
         _ => None,
     }
+}
+
+/// Whether the quotes that a value begins with end where it does: then they are no part of it on Aastra and Mitel phones.
+fn is_quoted(value: &str) -> bool {
+    let inner = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    inner.is_some_and(|inner| !inner.contains('"'))
 }
 
 /// Why a parameter can't have that name in a format, if it can't: `[params]` of the settings takes any.
@@ -104,9 +115,17 @@ fn xml(value: &str, out: &mut dyn Write) -> Result<(), Error> {
     out.write_all(value.as_bytes().get(plain_from..).unwrap_or_default())
 }
 
-fn line(value: &str, out: &mut dyn Write) -> Result<(), Error> {
+fn colon_line(value: &str, out: &mut dyn Write) -> Result<(), Error> {
+    line(Format::ColonLines, value, out)
+}
+
+fn equals_line(value: &str, out: &mut dyn Write) -> Result<(), Error> {
+    line(Format::EqualsLines, value, out)
+}
+
+fn line(format: Format, value: &str, out: &mut dyn Write) -> Result<(), Error> {
     // A template may write something beside the value, so its ends need not be those of the line.
-    checked(Format::ColonLines, value.trim_matches(' '))?;
+    checked(format, value.trim_matches(' '))?;
     out.write_all(value.as_bytes())
 }
 
@@ -154,6 +173,23 @@ mod tests {
             assert_eq!(escaped(format, "a & b: c = d").unwrap(), "a & b: c = d");
         }
         assert_eq!(escaped(Format::Spc, "say \"hi\""), Err(QUOTE.to_owned()));
+    }
+
+    #[test]
+    fn quotes_that_a_phone_would_take_away_or_end_at_are_refused() {
+        for (value, why) in [
+            ("\"\"", QUOTED),
+            ("\"b\"", QUOTED),
+            ("a\"b#c", QUOTE_AND_COMMENT),
+            ("#\"", QUOTE_AND_COMMENT),
+            ("\"b\" # c", QUOTE_AND_COMMENT),
+        ] {
+            assert_eq!(escaped(Format::ColonLines, value), Err(why.to_owned()), "{value}");
+            assert_eq!(escaped(Format::EqualsLines, value).as_deref(), Ok(value));
+        }
+        for value in ["\"", "\"b", "b\"", "\"b\" & \"c\"", "\"b\"c", "1#2"] {
+            assert_eq!(escaped(Format::ColonLines, value).as_deref(), Ok(value));
+        }
     }
 
     #[test]

@@ -31,6 +31,7 @@ impl Target {
     pub fn told(target: &str) -> String {
         let decoded = percent_decode_str(target).decode_utf8_lossy();
         match Self::of(target) {
+            Some(Self { path, token: Some(Presented::Malformed) }) if is_like_token(&path) => masked(""),
             Some(Self { path, token: Some(_) }) if !may_hold_token(&path) => masked(&path),
             Some(Self { token: None, .. }) if !may_hold_token(&decoded) => target.to_owned(),
             // It names no path, and may hold a token all the same: an escape too many after it.
@@ -42,8 +43,14 @@ impl Target {
 
 /// Whether a token may stand where it is none: behind two slashes or a folder too many, or in a query.
 fn may_hold_token(text: &str) -> bool {
+    text.split("/t/").skip(1).any(is_like_token)
+}
+
+/// Whether what comes first in a path may be a token, be there something odd before or in it.
+fn is_like_token(path: &str) -> bool {
     let is_of_token = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    text.split("/t/").skip(1).any(|after| after.bytes().take_while(is_of_token).count() >= LIKE_A_TOKEN)
+    let first = path.split('/').find(|segment| !segment.is_empty()).unwrap_or_default();
+    first.bytes().filter(is_of_token).count() >= LIKE_A_TOKEN
 }
 
 /// The path of a request target, decoded, without its query. None where no file can be meant: text that is not UTF-8,
@@ -103,6 +110,10 @@ mod tests {
             format!("/prov/t/{token}/cisco/x.xml"),
             format!("/cisco/x.xml?from=/t/{token}/y"),
             format!("/cisco/x.xml?from=%2Ft%2F{token}"),
+            format!("/t//{token}/cisco/x.xml"),
+            format!("/t/%20/{token}/cisco/x.xml"),
+            format!("/prov/t//{token}/cisco/x.xml"),
+            format!("/prov/t/%5B{token}/cisco/x.xml"),
         ] {
             let told = Target::told(&target);
             assert!(!told.contains(token) && told.contains("/t/***"), "{target}: {told}");
