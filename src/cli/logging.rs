@@ -1,5 +1,7 @@
 //! The program's own log: to stderr, as text or JSON, by the level that `resyncd.toml` sets.
 
+mod fields;
+
 use std::io::IsTerminal;
 
 use tracing::Subscriber;
@@ -36,7 +38,8 @@ where
     let filter = EnvFilter::try_new(&log.level).map_err(|error| LogError::Level { level: log.level.clone(), error })?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colour).with_writer(writer);
     Ok(match log.format {
-        LogFormat::Text => Box::new(builder.finish()),
+        LogFormat::Text if colour => Box::new(builder.finish()),
+        LogFormat::Text => Box::new(builder.fmt_fields(fields::Fields).finish()),
         LogFormat::Json => Box::new(builder.json().flatten_event(true).with_current_span(false).finish()),
     })
 }

@@ -53,7 +53,9 @@ impl MacAddr {
 
 impl fmt::Display for MacAddr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|octet| write!(f, "{octet:02x}"))
+        // Written in one go: every resync writes it several times.
+        let [a, b, c, d, e, g] = self.0;
+        write!(f, "{:012x}", u64::from_be_bytes([0, 0, a, b, c, d, e, g]))
     }
 }
 
