@@ -104,8 +104,21 @@ impl PathPattern {
 
     /// What the path tells, if it is of this form.
     pub fn matches<M: ModelNames + ?Sized>(&self, path: &str, models: &M) -> Option<Captures> {
+        // Most patterns are not the one that is meant, and most of these end in something else.
+        if let Some(Piece::Literal(end)) = self.pieces.last()
+            && !path
+                .len()
+                .checked_sub(end.len())
+                .is_some_and(|at| path.get(at..).is_some_and(|tail| self.same(tail, end)))
+        {
+            return None;
+        }
         let mut captures = Captures::default();
         self.step(&self.pieces, path, models, &mut captures).then_some(captures)
+    }
+
+    fn same(&self, text: &str, literal: &str) -> bool {
+        if self.any_case { text.eq_ignore_ascii_case(literal) } else { text == literal }
     }
 
     fn step<M: ModelNames + ?Sized>(&self, pieces: &[Piece], path: &str, models: &M, found: &mut Captures) -> bool {
@@ -113,8 +126,7 @@ impl PathPattern {
         match piece {
             Piece::Literal(literal) => {
                 let Some((head, tail)) = path.split_at_checked(literal.len()) else { return false };
-                let same = if self.any_case { head.eq_ignore_ascii_case(literal) } else { head == literal };
-                same && self.step(rest, tail, models, found)
+                self.same(head, literal) && self.step(rest, tail, models, found)
             }
             // 17 characters with separators, 14 in dotted groups of four, 12 bare.
             Piece::Mac => [17, 14, 12].into_iter().any(|length| {
