@@ -18,7 +18,7 @@ pub use identify::Identified;
 pub use manifest::{Audience, FileEntry, Model, Source};
 pub use mapping::{Entry, Expressions, Mapping};
 pub use pack::{Candidate, ModelId, Pack, Packs, TemplateText};
-pub use parameters::{BoolWords, Dialect, Effect, Effects, Parameter, ParameterList, Type};
+pub use parameters::{BoolWords, ByName, Dialect, Effect, Effects, Parameter, ParameterList, Type};
 pub use path::{Captures, PathPattern};
 pub use reads::sources_of;
 pub use upload::{ParseUploadKindError, UploadEntry, UploadKind};

@@ -201,6 +201,10 @@ pub struct Parameter {
     pub line: u32,
 }
 
+/// Something of each parameter. The names are the packs' and the operator's own, so that nobody can choose them to collide; a
+/// render looks up every one of hundreds.
+pub type ByName<T> = HashMap<Arc<str>, T, foldhash::fast::RandomState>;
+
 /// All parameters of a pack.
 #[derive(Debug, Clone, Default)]
 pub struct ParameterList {
@@ -213,7 +217,7 @@ pub struct ParameterList {
     pub bool_words: Option<BoolWords>,
     parameters: Vec<Parameter>,
     /// Every concrete name, `Proxy_1_`, and where its parameter stands.
-    by_name: HashMap<Arc<str>, usize>,
+    by_name: ByName<usize>,
 }
 
 impl ParameterList {

@@ -1,6 +1,5 @@
 //! The list of a phone's parameters: what the mapping makes of the settings, and `[params]` laid over it.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use tera::{Context, Map, Tera, Value};
@@ -10,7 +9,7 @@ use super::engine::Bounded;
 use super::error::RenderError;
 use super::guard::{self, Limit};
 use super::{escape, filters};
-use crate::packs::{Entry, Format, Mapping, ParameterList, sources_of};
+use crate::packs::{ByName, Entry, Format, Mapping, Parameter as Known, ParameterList, sources_of};
 use crate::settings::{Effective, Key, Origin, Value as Own};
 
 /// One parameter of a profile, not yet escaped.
@@ -255,7 +254,7 @@ impl Making<'_> {
                 let n = u16::try_from(index + 1).unwrap_or(u16::MAX);
                 let made = Made::Mapping { line: entry.line, pattern: entry.pattern.clone(), n };
                 let value = if spelled == value { value } else { spelled.to_owned() };
-                parameters.set(name, value, made, self.list);
+                parameters.set(name, known, value, made, false);
             }
         }
         if let Some(variable) = variable {
@@ -274,8 +273,9 @@ impl Making<'_> {
                 _ => None,
             })
             .collect();
-        own.sort_by_key(|(name, ..)| (self.list.position(name), (*name).clone()));
+        own.sort_by_cached_key(|(name, ..)| (self.list.position(name), (*name).clone()));
         for (name, key, setting) in own {
+            let known = self.list.get(name);
             let (value, secret) = match &setting.value {
                 Own::Secret(_) if self.shown == Shown::Masked => (MASK.to_owned(), true),
                 Own::Secret(_) if self.shown == Shown::Absent => {
@@ -295,13 +295,10 @@ impl Making<'_> {
                 }
                 other => {
                     let text = plain(other).to_string();
-                    (self.list.spelled(self.list.get(name), &text).to_owned(), false)
+                    (self.list.spelled(known, &text).to_owned(), false)
                 }
             };
-            parameters.set(name, value, Made::Params(setting.origin.clone()), self.list);
-            if let Some(parameter) = parameters.get_mut(name) {
-                parameter.secret |= secret;
-            }
+            parameters.set(name, known, value, Made::Params(setting.origin.clone()), secret);
         }
         for (key, setting) in self.settings.iter() {
             let (Key::ParamAccess(name), Own::Text(access)) = (key, &setting.value) else { continue };
@@ -339,15 +336,15 @@ pub fn unfit(settings: &Effective, format: Format, is_asked: impl Fn(&Key) -> bo
 #[derive(Default)]
 struct Parameters {
     list: Vec<Parameter>,
-    at: HashMap<Arc<str>, usize>,
+    at: ByName<usize>,
 }
 
 impl Parameters {
-    fn set(&mut self, name: &Arc<str>, value: String, made: Made, list: &ParameterList) {
-        let known = list.get(name);
+    fn set(&mut self, name: &Arc<str>, known: Option<&Known>, value: String, made: Made, secret: bool) {
         if let Some(parameter) = self.get_mut(name) {
             parameter.value = value;
             parameter.made = made;
+            parameter.secret |= secret;
             return;
         }
         self.at.insert(name.clone(), self.list.len());
@@ -356,7 +353,7 @@ impl Parameters {
             value,
             access: known.and_then(|known| known.access.clone()),
             made,
-            secret: known.is_some_and(|known| known.secret),
+            secret: secret || known.is_some_and(|known| known.secret),
         });
     }
 
