@@ -25,19 +25,20 @@ pub fn start(scene: &Scene, load: &Load, bodies: &Path) -> Option<Server> {
     let script = folder.path().join("profile.pl");
     fs::write(&script, SCRIPT.replace("BODIES", bodies.to_str().unwrap())).unwrap();
     fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
-    let modules = ["mpm_event", "authz_core", "cgid", "alias", "socache_shmcb", "ssl"];
+    let modules = ["mpm_event", "authz_core", "cgid", "alias", "env", "socache_shmcb", "ssl"];
     let modules: String =
         modules.iter().map(|name| format!("LoadModule {name}_module {MODULES}/mod_{name}.so\n")).collect();
     let user = if is_root() { "User www-data\nGroup www-data\n" } else { "" };
     let tls = load.tls.map_or(String::new(), |tls| secured(scene, tls, folder.path()));
-    // Threads and servers as the package sets them.
+    // Threads and servers as the package sets them. Apache takes no length from a script unless it is told to.
     let text = format!(
         "ServerRoot {here}\nServerName localhost\nDefaultRuntimeDir {here}\nPidFile {here}/apache.pid\n{modules}{user}\
          StartServers 2\nMinSpareThreads 25\nMaxSpareThreads 75\nThreadsPerChild 25\nMaxRequestWorkers 150\n\
          Listen {address}\nErrorLog {here}/error.log\nLogLevel warn\n\
          LogFormat \"%h %l %u %t \\\"%r\\\" %>s %O \\\"%{{Referer}}i\\\" \\\"%{{User-Agent}}i\\\"\" combined\n\
          CustomLog {here}/access.log combined\nKeepAlive On\nMaxKeepAliveRequests 0\nKeepAliveTimeout 300\n\
-         ScriptSock {here}/cgi.sock\nScriptAlias /cisco {}\n<Directory {here}>\nRequire all granted\n</Directory>\n{tls}",
+         ScriptSock {here}/cgi.sock\nScriptAlias /cisco {}\n\
+         SetEnv ap_trust_cgilike_cl 1\n<Directory {here}>\nRequire all granted\n</Directory>\n{tls}",
         script.display()
     );
     let file = folder.path().join("apache.conf");
