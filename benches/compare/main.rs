@@ -83,7 +83,9 @@ fn main() {
     if !arguments.dry {
         measure(&arguments, all.iter().filter(chosen), &mut results);
     }
-    report::print_targets(&targets::judge(&results));
+    if !arguments.quick {
+        report::print_targets(&targets::judge(&results));
+    }
     if arguments.write {
         report::write(&all, &results);
     }
