@@ -37,7 +37,7 @@ pub fn write(cases: &[Case], results: &Results) {
 }
 
 fn tables(cases: &[Case], results: &Results) -> String {
-    let mut text = String::new();
+    let mut text = "![Processor time of a request, by case and server](performance.svg)\n\n".to_owned();
     for (name, value) in &results.machine {
         let _ = writeln!(text, "- {name}: {value}");
     }
