@@ -12,6 +12,7 @@ use openssl::stack::Stack;
 use openssl::x509::store::{X509Store, X509StoreBuilder};
 use openssl::x509::verify::{X509VerifyFlags, X509VerifyParam};
 use openssl::x509::{X509, X509PurposeId, X509Ref, X509StoreContext, X509VerifyResult};
+use quick_cache::sync::Cache;
 
 use super::pem;
 use super::revocation::Revocations;
@@ -45,10 +46,22 @@ pub(super) struct Trust {
     any: X509Store,
     /// The same, for certificates that are made for clients.
     clients: X509Store,
+    /// What was put together already. Phones resume their sessions for weeks, and the signatures stay what they are.
+    proven: Cache<[u8; 32], Arc<Proven>>,
     revocations: Revocations,
     /// A hash of roots, policy and waivers. Sessions of another one can't be resumed.
     pub id: [u8; 32],
 }
+
+/// A certificate, by its fingerprint, whose signatures lead to a root.
+struct Proven {
+    /// Its chain without itself; the certificates are those of the store, and shared.
+    above: Vec<X509>,
+    purpose_waived: bool,
+}
+
+/// Certificates whose chains are kept, at about 200 bytes each. Of more phones than that, those that come most are.
+const MOST_PROVEN: usize = 65_536;
 
 /// Reads every file of roots. All that is wrong is added to `problems`, what will soon be to `warnings`.
 pub(super) fn read_roots(tls: &Tls, problems: &mut Problems, warnings: &mut Problems) -> Vec<Root> {
@@ -80,10 +93,13 @@ pub(super) fn read_roots(tls: &Tls, problems: &mut Problems, warnings: &mut Prob
     roots
 }
 
-/// SHA-256 of a certificate; zeros, which no certificate has, where memory is out.
+/// No certificate's.
+const NO_FINGERPRINT: [u8; 32] = [0; 32];
+
+/// SHA-256 of a certificate; [`NO_FINGERPRINT`] where memory is out.
 pub(super) fn fingerprint(certificate: &X509Ref) -> [u8; 32] {
     let digest = certificate.digest(MessageDigest::sha256());
-    digest.ok().and_then(|digest| digest.as_ref().try_into().ok()).unwrap_or_default()
+    digest.ok().and_then(|digest| digest.as_ref().try_into().ok()).unwrap_or(NO_FINGERPRINT)
 }
 
 impl Trust {
@@ -99,7 +115,7 @@ impl Trust {
             hash.update(&root.certificate.to_der()?);
         }
         let (any, clients) = (store(tls, &roots, None)?, store(tls, &roots, Some(X509PurposeId::SSL_CLIENT))?);
-        Ok(Self { any, clients, roots, revocations, id: hash.finish() })
+        Ok(Self { any, clients, proven: Cache::new(MOST_PROVEN), roots, revocations, id: hash.finish() })
     }
 
     /// The roots alone, as a handshake looks at them.
@@ -123,6 +139,11 @@ impl Trust {
 
     /// What a certificate is worth that no handshake has verified.
     pub(super) fn judge(&self, leaf: &X509Ref, waivers: Waivers, known: &Intermediates) -> ClientCertificate {
+        let print = fingerprint(leaf);
+        if let Some(proven) = self.proven.get(&print).filter(|proven| waivers.purpose || !proven.purpose_waived) {
+            let chain: Vec<_> = std::iter::once(leaf.to_owned()).chain(proven.above.iter().cloned()).collect();
+            return self.worth(leaf, &chain, waivers, proven.purpose_waived);
+        }
         let chain = match chain_by(&self.clients, leaf, known) {
             Err(error) if error.as_raw() == INVALID_PURPOSE && waivers.purpose => {
                 self.chain(leaf, known).map(|chain| (chain, true))
@@ -130,7 +151,13 @@ impl Trust {
             chain => chain.map(|chain| (chain, false)),
         };
         match chain {
-            Ok((chain, purpose_waived)) => self.worth(leaf, &chain, waivers, purpose_waived),
+            Ok((chain, purpose_waived)) => {
+                let above = chain.iter().skip(1).cloned().collect();
+                if print != NO_FINGERPRINT {
+                    self.proven.insert(print, Arc::new(Proven { above, purpose_waived }));
+                }
+                self.worth(leaf, &chain, waivers, purpose_waived)
+            }
             Err(error) => unverified(leaf, error.error_string()),
         }
     }
