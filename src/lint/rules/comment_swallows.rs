@@ -14,7 +14,7 @@ rule! {
     ///
     /// In XML, end the comment before the parameters; a template's own comments are `{# … #}`, which no phone sees.
     /// In files of Aastra and Mitel phones everything behind a `#` is a comment unless the value is in double quotes,
-    /// and a value with both a `#` and quotes of its own can't be written: take one of them out.
+    /// as the shipped template has it; a value with both a `#` and quotes of its own is refused.
     pub struct CommentSwallows = "comment-swallows", Error;
 }
 
