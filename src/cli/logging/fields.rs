@@ -1,5 +1,5 @@
-//! The fields of a line of text, as tracing-subscriber writes them without colours, and in a third of the time: every resync has
-//! such a line, with two dozen fields.
+//! The fields of a line of text, as tracing-subscriber writes them without colours, but without its detours by way of styles
+//! and characters one by one: every resync has such a line, with two dozen fields.
 
 use std::fmt::{self, Debug, Write};
 
