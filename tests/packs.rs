@@ -153,6 +153,7 @@ impl Sample {
             model: if for_device { pack.models.get(self.model) } else { model },
             device: for_device.then_some(&self.facts),
             settings: &self.settings,
+            shared: None,
             shown: if for_device { Shown::Real } else { Shown::Absent },
             limit: (1 << 20).into(),
             form: None,

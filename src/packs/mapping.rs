@@ -14,7 +14,7 @@ use crate::document::{DeValue, Document, Problem, Problems, Reader, nearest};
 #[derive(Debug, Clone)]
 pub struct Entry {
     /// As mapping.toml has it, `Proxy_{n}_`.
-    pub pattern: String,
+    pub pattern: Arc<str>,
     /// A Tera template.
     pub expression: String,
     /// The line of mapping.toml.
@@ -265,7 +265,7 @@ impl Building<'_> {
             self.problem(written, format!("reads \"{name}\", which is no setting"), help);
         }
         Entry {
-            pattern: written.pattern.clone(),
+            pattern: written.pattern.as_str().into(),
             expression: written.expression.clone(),
             line: written.line,
             reads,

@@ -231,6 +231,11 @@ impl ParameterList {
         self.by_name.get(name).and_then(|at| self.parameters.get(*at))
     }
 
+    /// The parameter in a place.
+    pub fn at(&self, place: usize) -> Option<&Parameter> {
+        self.parameters.get(place)
+    }
+
     /// All concrete names.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.by_name.keys().map(|name| &**name)

@@ -24,6 +24,11 @@ pub fn check(format: Format, text: &str) -> Result<(), Malformed> {
 }
 
 fn control_characters(text: &str) -> Result<(), Malformed> {
+    // 0xC2 begins the two bytes of U+0080 to U+00BF, some of which are control characters.
+    let may_be = |byte: u8| (byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r')) || matches!(byte, 0x7F | 0xC2);
+    if !text.bytes().any(may_be) {
+        return Ok(());
+    }
     let found = text.char_indices().find(|(_, c)| c.is_control() && !matches!(c, '\t' | '\n' | '\r'));
     let Some((at, character)) = found else { return Ok(()) };
     let line = text.get(..at).unwrap_or_default().matches('\n').count() + 1;

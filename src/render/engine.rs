@@ -10,6 +10,7 @@ use super::error::RenderError;
 use super::form::Form;
 use super::guard::{self, Guard, Guarded, Limit, Stopped};
 use super::parameters::{self, Compiled, Making, Parameter};
+use super::params::SharedParams;
 use super::{check, escape, filters, grandstream};
 use crate::model::{MacAddr, Secret, Serial};
 use crate::packs::{FileEntry, Format, Model, Pack, Source};
@@ -44,6 +45,8 @@ pub struct Job<'j> {
     /// None for files that anyone may fetch.
     pub device: Option<&'j DeviceFacts>,
     pub settings: &'j Effective,
+    /// What is known of those that many devices have in common; where it is missing it is made for this job alone.
+    pub shared: Option<&'j SharedParams>,
     pub shown: Shown,
     pub limit: Limit,
     /// What the phone posted; none where there is no such request.
@@ -128,13 +131,15 @@ impl Engine {
                     list: &job.pack.parameters,
                     format: job.file.format,
                     settings: job.settings,
+                    shared: job.shared,
                     params: job.file.params,
                     shown: job.shown,
                     limit: job.limit,
                 };
-                list = making.make(&mut built).map_err(|error| scrubbed(error, &built.secrets))?;
+                let (parameters, seen) = making.make(&mut built).map_err(|error| scrubbed(error, &built.secrets))?;
+                built.context.insert_value("parameters", seen);
+                list = parameters;
             }
-            built.context.insert_value("parameters", parameters::as_value(&list));
         }
         let tera = self.layouts.get(&job.file.format).ok_or(RenderError::Missing("a template"))?;
         let mut out = Bounded::new(job.limit.bytes);

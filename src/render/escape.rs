@@ -29,10 +29,12 @@ pub fn escape_fn(format: Format) -> EscapeFn {
 
 /// Why a value can't stand in a format, if it can't.
 pub fn refusal(format: Format, value: &str) -> Option<&'static str> {
-    if value.chars().any(is_control) {
+    // Nearly all values are: a profile has a thousand of them, and each is looked at twice.
+    let is_printable_ascii = value.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    if !is_printable_ascii && value.chars().any(is_control) {
         return Some(CONTROL);
     }
-    let has_line_end = value.contains(['\n', '\r']);
+    let has_line_end = !is_printable_ascii && value.contains(['\n', '\r']);
     match format {
         Format::ColonLines | Format::EqualsLines | Format::Spc if has_line_end => Some(LINE_END),
         Format::ColonLines | Format::EqualsLines if value.trim() != value => Some(BLANK),
@@ -51,6 +53,9 @@ fn is_quoted(value: &str) -> bool {
 
 /// Why a parameter can't have that name in a format, if it can't: `[params]` of the settings takes any.
 pub fn name_refusal(format: Format, name: &str) -> Option<&'static str> {
+    if name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+        return None;
+    }
     let has = |characters: &[char]| name.contains(characters) || name.trim() != name;
     match format {
         _ if name.chars().any(|character| is_control(character) || matches!(character, '\n' | '\r' | '\t')) => {
@@ -94,6 +99,9 @@ fn checked(format: Format, value: &str) -> Result<(), Error> {
 
 fn xml(value: &str, out: &mut dyn Write) -> Result<(), Error> {
     checked(Format::Xml, value)?;
+    if !value.bytes().any(|byte| matches!(byte, b'&' | b'<' | b'>' | b'"' | b'\'' | b'\t' | b'\n' | b'\r')) {
+        return out.write_all(value.as_bytes());
+    }
     let mut plain_from = 0;
     for (at, byte) in value.bytes().enumerate() {
         let entity: &[u8] = match byte {

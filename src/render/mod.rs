@@ -14,6 +14,7 @@ mod form;
 mod grandstream;
 mod guard;
 mod parameters;
+mod params;
 
 pub use context::{MASK, Shown};
 pub use engine::{DeviceFacts, Engine, Job, Rendered};
@@ -21,3 +22,4 @@ pub use error::RenderError;
 pub use form::{FORM_LIMIT, Form};
 pub use guard::Limit;
 pub use parameters::{Made, Parameter};
+pub use params::SharedParams;

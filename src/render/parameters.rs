@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use tera::{Context, Map, Tera, Value};
+use tera::{Context, Tera, Value};
 
-use super::context::{Built, MASK, Shown, plain};
+use super::context::{Built, MASK, Shown};
 use super::engine::Bounded;
 use super::error::RenderError;
 use super::guard::{self, Limit};
+use super::params::{self, OwnParams, SharedParams, Written};
 use super::{escape, filters};
 use crate::packs::{ByName, Entry, Format, Mapping, Parameter as Known, ParameterList, sources_of};
 use crate::settings::{Effective, Key, Origin, Value as Own};
@@ -27,7 +28,7 @@ pub struct Parameter {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Made {
     /// An expression of the mapping: its line, and the n it was made for.
-    Mapping { line: u32, pattern: String, n: u16 },
+    Mapping { line: u32, pattern: Arc<str>, n: u16 },
     /// `[params]` of the settings.
     Params(Origin),
 }
@@ -145,7 +146,7 @@ impl Scope {
 fn failed(mapping: &Mapping, entry: &Entry, message: String) -> RenderError {
     RenderError::Expression {
         place: format!("{}:{}", mapping.source.display(), entry.line),
-        parameter: entry.pattern.clone(),
+        parameter: entry.pattern.to_string(),
         message,
     }
 }
@@ -158,6 +159,8 @@ pub struct Making<'m> {
     pub list: &'m ParameterList,
     pub format: Format,
     pub settings: &'m Effective,
+    /// Those of `[params]` that many devices have in common.
+    pub shared: Option<&'m SharedParams>,
     pub params: bool,
     pub shown: Shown,
     /// What one scope may render.
@@ -165,8 +168,8 @@ pub struct Making<'m> {
 }
 
 impl Making<'_> {
-    /// The parameters in the order in which they are written, each name once.
-    pub fn make(&self, built: &mut Built) -> Result<Vec<Parameter>, RenderError> {
+    /// The parameters in the order in which they are written, each name once; and the same as templates see them.
+    pub fn make(&self, built: &mut Built) -> Result<(Vec<Parameter>, Value), RenderError> {
         let mut parameters = Parameters::default();
         if let Some(compiled) = self.compiled {
             self.scope(&compiled.once, &mut built.context, None, &[Value::none()], &mut parameters)?;
@@ -176,9 +179,10 @@ impl Making<'_> {
         if self.params {
             self.lay_params(built, &mut parameters)?;
         }
-        for parameter in &mut parameters.list {
+        for (parameter, seen) in parameters.list.iter_mut().zip(&mut parameters.seen) {
             if self.shown == Shown::Masked && parameter.secret && !parameter.value.is_empty() {
                 MASK.clone_into(&mut parameter.value);
+                *seen = None;
             }
         }
         for parameter in &parameters.list {
@@ -188,7 +192,8 @@ impl Making<'_> {
                 return Err(self.refused(parameter, why));
             }
         }
-        Ok(parameters.list)
+        let seen = parameters.as_value();
+        Ok((parameters.list, seen))
     }
 
     /// Names the setting that a refused value comes from, and where it stands.
@@ -265,40 +270,36 @@ impl Making<'_> {
 
     /// Lays the operator's own parameters over the derived ones: in their place, or behind them in the list's order.
     fn lay_params(&self, built: &mut Built, parameters: &mut Parameters) -> Result<(), RenderError> {
-        let mut own: Vec<_> = self
-            .settings
-            .iter()
-            .filter_map(|(key, setting)| match key {
-                Key::Param(name) => Some((name, key, setting)),
-                _ => None,
-            })
-            .collect();
-        own.sort_by_cached_key(|(name, ..)| (self.list.position(name), (*name).clone()));
-        for (name, key, setting) in own {
-            let known = self.list.get(name);
-            let (value, secret) = match &setting.value {
-                Own::Secret(_) if self.shown == Shown::Masked => (MASK.to_owned(), true),
-                Own::Secret(_) if self.shown == Shown::Absent => {
+        let shared = match self.shared {
+            Some(shared) if shared.is_of(self.settings) => shared,
+            _ => &SharedParams::of(self.settings, self.list),
+        };
+        for own in shared.with(&OwnParams::of(self.settings, self.list)) {
+            let known = own.known(self.list);
+            let made = Made::Params(own.origin.clone());
+            match &own.value {
+                Written::Plain { text, seen } => parameters.lay(&own.name, known, text.clone(), made, seen.clone()),
+                Written::Secret(_) if self.shown == Shown::Masked => {
+                    parameters.set(&own.name, known, MASK.to_owned(), made, true);
+                }
+                Written::Secret(_) if self.shown == Shown::Absent => {
                     return Err(RenderError::Value {
-                        parameter: name.to_string(),
+                        parameter: own.name.to_string(),
                         why: "is a secret, and this file is for anyone",
-                        made_by: setting.origin.to_string(),
+                        made_by: own.origin.to_string(),
                     });
                 }
-                Own::Secret(source) => {
-                    let refused =
-                        |why| RenderError::Secret { setting: key.to_string(), origin: setting.origin.clone(), why };
-                    let secret = source.text().map_err(refused)?;
+                Written::Secret(source) => {
+                    let secret = source.text().map_err(|why| RenderError::Secret {
+                        setting: Key::Param(own.name.clone()).to_string(),
+                        origin: own.origin.clone(),
+                        why,
+                    })?;
                     let text = secret.expose_text().unwrap_or_default().to_owned();
                     built.secrets.push(secret);
-                    (text, true)
+                    parameters.set(&own.name, known, text, made, true);
                 }
-                other => {
-                    let text = plain(other).to_string();
-                    (self.list.spelled(known, &text).to_owned(), false)
-                }
-            };
-            parameters.set(name, known, value, Made::Params(setting.origin.clone()), secret);
+            }
         }
         for (key, setting) in self.settings.iter() {
             let (Key::ParamAccess(name), Own::Text(access)) = (key, &setting.value) else { continue };
@@ -309,9 +310,7 @@ impl Making<'_> {
                     made_by: setting.origin.to_string(),
                 });
             }
-            if let Some(parameter) = parameters.get_mut(name) {
-                parameter.access = Some(access.clone());
-            }
+            parameters.give_access(name, access);
         }
         Ok(())
     }
@@ -336,17 +335,42 @@ pub fn unfit(settings: &Effective, format: Format, is_asked: impl Fn(&Key) -> bo
 #[derive(Default)]
 struct Parameters {
     list: Vec<Parameter>,
+    /// Each as a template sees it, where that is known already.
+    seen: Vec<Option<Value>>,
     at: ByName<usize>,
 }
 
 impl Parameters {
     fn set(&mut self, name: &Arc<str>, known: Option<&Known>, value: String, made: Made, secret: bool) {
-        if let Some(parameter) = self.get_mut(name) {
+        if let Some((parameter, seen)) = self.get_mut(name) {
             parameter.value = value;
             parameter.made = made;
             parameter.secret |= secret;
+            *seen = None;
             return;
         }
+        self.push(name, known, value, made, secret, None);
+    }
+
+    /// The same for a value that is no secret, with what a template sees of it as long as nothing else is known of the
+    /// parameter.
+    fn lay(&mut self, name: &Arc<str>, known: Option<&Known>, value: String, made: Made, seen: Value) {
+        if self.at.contains_key(name) {
+            self.set(name, known, value, made, false);
+        } else {
+            self.push(name, known, value, made, false, Some(seen));
+        }
+    }
+
+    fn push(
+        &mut self,
+        name: &Arc<str>,
+        known: Option<&Known>,
+        value: String,
+        made: Made,
+        secret: bool,
+        seen: Option<Value>,
+    ) {
         self.at.insert(name.clone(), self.list.len());
         self.list.push(Parameter {
             name: name.clone(),
@@ -355,25 +379,30 @@ impl Parameters {
             made,
             secret: secret || known.is_some_and(|known| known.secret),
         });
+        self.seen.push(seen);
     }
 
-    fn get_mut(&mut self, name: &str) -> Option<&mut Parameter> {
-        self.at.get(name).and_then(|at| self.list.get_mut(*at))
+    fn give_access(&mut self, name: &str, access: &Arc<str>) {
+        if let Some((parameter, seen)) = self.get_mut(name) {
+            parameter.access = Some(access.clone());
+            *seen = None;
+        }
+    }
+
+    fn get_mut(&mut self, name: &str) -> Option<(&mut Parameter, &mut Option<Value>)> {
+        let at = *self.at.get(name)?;
+        Some((self.list.get_mut(at)?, self.seen.get_mut(at)?))
+    }
+
+    /// The list as templates see it.
+    fn as_value(&self) -> Value {
+        let each = self.list.iter().zip(&self.seen);
+        let seen = each.map(|(parameter, seen)| seen.clone().unwrap_or_else(|| seen_of(parameter)));
+        Value::from(seen.collect::<Vec<_>>())
     }
 }
 
-/// The list as templates see it.
-pub fn as_value(parameters: &[Parameter]) -> Value {
-    let list: Vec<Value> = parameters
-        .iter()
-        .map(|parameter| {
-            let mut map = Map::default();
-            map.insert("name".into(), Value::from(&*parameter.name));
-            map.insert("value".into(), Value::from(parameter.value.as_str()));
-            let access = parameter.access.as_deref().map_or_else(Value::none, Value::from);
-            map.insert("access".into(), access);
-            Value::from(map)
-        })
-        .collect();
-    Value::from(list)
+/// A parameter as templates see it.
+fn seen_of(parameter: &Parameter) -> Value {
+    params::seen(&parameter.name, &parameter.value, parameter.access.as_deref())
 }

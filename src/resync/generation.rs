@@ -4,14 +4,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
 use super::groups::{Group, GroupId};
 use super::profiles::{Device, Profiles};
 use crate::delivery::{Delivery, Encryption, KeyDigest};
 use crate::document::{Problem, Problems};
-use crate::packs::{FileEntry, ModelId, Pack, Packs, Source};
-use crate::render::{DeviceFacts, Engine, Form, Job, Limit, RenderError, Rendered, Shown};
+use crate::packs::{FileEntry, ModelId, Pack, Packs, ParameterList, Source};
+use crate::render::{DeviceFacts, Engine, Form, Job, Limit, RenderError, Rendered, SharedParams, Shown};
 use crate::settings::{Effective, Layer};
 
 /// One loaded, validated set of packs and file layers.
@@ -30,11 +31,35 @@ pub struct Generation {
     /// Whether something stands in for secrets that can't be had.
     stand_ins: bool,
     /// The layers below a device's own, merged, by model and group: what thousands of devices share.
-    bases: Cache<(ModelId, Option<GroupId>), Arc<Effective>>,
+    bases: Cache<(ModelId, Option<GroupId>), Arc<Base>, Settings>,
 }
 
-/// How many merged bases are kept; one takes a few kilobytes.
+/// The layers below devices' own, merged, and what is made of them once.
+#[derive(Debug)]
+pub struct Base {
+    pub settings: Effective,
+    params: SharedParams,
+}
+
+/// How many settings the kept bases may hold together. One takes some 400 bytes.
+const SETTINGS: u64 = 400_000;
+
+/// How many bases are kept, about.
 const BASES: usize = 4096;
+
+/// Weighs a base by its settings.
+#[derive(Debug, Clone)]
+struct Settings;
+
+impl Weighter<(ModelId, Option<GroupId>), Arc<Base>> for Settings {
+    fn weight(&self, _: &(ModelId, Option<GroupId>), base: &Arc<Base>) -> u64 {
+        base.settings.shared().len() as u64 + 1
+    }
+}
+
+fn no_bases() -> Cache<(ModelId, Option<GroupId>), Arc<Base>, Settings> {
+    Cache::with_weighter(BASES, SETTINGS, Settings)
+}
 
 impl Default for Generation {
     /// Nothing: no packs, no devices.
@@ -47,7 +72,7 @@ impl Default for Generation {
             engines: Arc::default(),
             files: PathBuf::new(),
             stand_ins: false,
-            bases: Cache::new(0),
+            bases: no_bases(),
         }
     }
 }
@@ -79,7 +104,7 @@ impl Generation {
                 engines: engines.into(),
                 files: profiles.join("files"),
                 stand_ins: false,
-                bases: Cache::new(BASES),
+                bases: no_bases(),
             }),
             Err(found) => {
                 problems.extend(found);
@@ -99,7 +124,7 @@ impl Generation {
             engines: self.engines.clone(),
             files: self.files.clone(),
             stand_ins: self.stand_ins,
-            bases: Cache::new(BASES),
+            bases: no_bases(),
         }
     }
 
@@ -131,19 +156,22 @@ impl Generation {
     }
 
     /// The layers below a device's own, merged.
-    pub fn base(&self, device: &Device) -> Arc<Effective> {
+    pub fn base(&self, device: &Device) -> Arc<Base> {
         let key = (device.model, device.group);
         if let Some(base) = self.bases.get(&key) {
             return base;
         }
-        let base = Arc::new(Effective::merge(self.shared_layers(device.model, device.group)));
+        let settings = Effective::merge(self.shared_layers(device.model, device.group));
+        let list = self.packs.get(device.model.pack).map(|pack| &pack.parameters);
+        let params = SharedParams::of(&settings, list.unwrap_or(&ParameterList::unknown()));
+        let base = Arc::new(Base { settings, params });
         self.bases.insert(key, base.clone());
         base
     }
 
     /// The settings that hold for a device.
     pub fn settings(&self, device: &Device) -> Effective {
-        let mut settings = (*self.base(device)).clone();
+        let mut settings = self.base(device).settings.clone();
         device.layers().for_each(|layer| settings.apply(layer));
         if self.stand_ins {
             settings.stand_in_for_secrets();
@@ -167,10 +195,10 @@ impl Generation {
         let base = self.base(device);
         let pack = self.packs.get(device.model.pack).map_or(0, |pack| pack.fingerprint);
         // What stands outside the layers is looked at again after each reload.
-        let is_outside = base.has_outside_values() || device.layers().any(|layer| layer.outside);
+        let is_outside = base.settings.has_outside_values() || device.layers().any(|layer| layer.outside);
         let outside = if is_outside { self.number } else { 0 };
         let record = device.record.as_ref().map_or(0, |layer| layer.fingerprint);
-        mix(&[pack, base.fingerprint_with(&device.layer), record, outside])
+        mix(&[pack, base.settings.fingerprint_with(&device.layer), record, outside])
     }
 
     /// The same of a file for anyone.
@@ -215,12 +243,14 @@ impl Generation {
         let (pack, model) = self.packs.pack_and_model(device.model).ok_or(RenderError::Missing("a model"))?;
         let engine = self.engines.get(device.model.pack).ok_or(RenderError::Missing("a pack"))?;
         let facts = self.facts(device);
+        let base = self.base(device);
         engine.render(&Job {
             pack,
             file,
             model: Some(model),
             device: Some(&facts),
             settings,
+            shared: Some(&base.params),
             shown,
             limit: limit.into(),
             form,
@@ -257,6 +287,7 @@ impl Generation {
             model,
             device: None,
             settings: &settings,
+            shared: None,
             shown: Shown::Absent,
             limit: limit.into(),
             form,

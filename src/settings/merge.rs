@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -37,7 +38,10 @@ pub struct Setting {
 /// The settings that hold after all layers.
 #[derive(Debug, Clone, Default)]
 pub struct Effective {
-    settings: BTreeMap<Key, Setting>,
+    /// Those that were merged first. Devices of a model and group have them in common, and none copies them.
+    shared: Arc<BTreeMap<Key, Setting>>,
+    /// What is laid over them; none where it takes a setting away.
+    over: BTreeMap<Key, Option<Setting>>,
     /// Combines the layers' fingerprints: equal where every layer is.
     fingerprint: u64,
     outside: bool,
@@ -50,20 +54,45 @@ impl Effective {
         for layer in layers {
             effective.apply(layer);
         }
+        effective.settle();
         effective
     }
 
     /// Lays one more layer over what is there: what it unsets goes first, then its own settings come.
     pub fn apply(&mut self, layer: &Layer) {
-        if !layer.unset.is_empty() {
-            self.settings.retain(|key, _| !layer.unset.iter().any(|(prefix, _)| prefix.covers(key)));
+        for (prefix, _) in &layer.unset {
+            self.over.retain(|key, _| !prefix.covers(key));
+            let covered = self.shared.keys().filter(|key| prefix.covers(key));
+            self.over.extend(covered.map(|key| (key.clone(), None)));
         }
         for leaf in &layer.leaves {
             let origin = Origin { source: layer.source.clone(), line: leaf.line };
-            self.settings.insert(leaf.key.clone(), Setting { value: leaf.value.clone(), origin });
+            self.over.insert(leaf.key.clone(), Some(Setting { value: leaf.value.clone(), origin }));
         }
         self.fingerprint = self.fingerprint_with(layer);
         self.outside |= layer.outside;
+    }
+
+    /// Puts what is laid over into the rest, so that copies have all of it in common.
+    fn settle(&mut self) -> &mut BTreeMap<Key, Setting> {
+        let settings = Arc::make_mut(&mut self.shared);
+        for (key, setting) in std::mem::take(&mut self.over) {
+            match setting {
+                Some(setting) => settings.insert(key, setting),
+                None => settings.remove(&key),
+            };
+        }
+        settings
+    }
+
+    /// What copies of the same merge have in common.
+    pub fn shared(&self) -> &Arc<BTreeMap<Key, Setting>> {
+        &self.shared
+    }
+
+    /// What is laid over those, in the order of the keys; none where it takes a setting away.
+    pub fn over(&self, keys: Range<Key>) -> impl Iterator<Item = (&Key, Option<&Setting>)> {
+        self.over.range(keys).map(|(key, setting)| (key, setting.as_ref()))
     }
 
     /// Changes when the text of any layer does.
@@ -83,7 +112,7 @@ impl Effective {
 
     /// Puts another secret in the place of each, so that what is made of the settings tells nothing of the real ones.
     pub fn replace_secrets(&mut self, with: impl Fn(&SecretSource) -> Secret) {
-        for setting in self.settings.values_mut() {
+        for setting in self.settle().values_mut() {
             if let Value::Secret(source) = &setting.value {
                 setting.value = Value::Secret(SecretSource::Text(with(source)));
             }
@@ -92,7 +121,7 @@ impl Effective {
 
     /// Puts another text in the place of one, if there is one. It stays where it came from.
     pub fn replace_text(&mut self, dotted: &str, with: impl FnOnce(&str) -> String) {
-        let setting = Key::parse(dotted).and_then(|key| self.settings.get_mut(&key));
+        let setting = Key::parse(dotted).and_then(|key| self.settle().get_mut(&key));
         if let Some(setting) = setting
             && let Value::Text(text) = &setting.value
         {
@@ -100,12 +129,33 @@ impl Effective {
         }
     }
 
+    /// In the order of the keys.
     pub fn iter(&self) -> impl Iterator<Item = (&Key, &Setting)> {
-        self.settings.iter()
+        let mut shared = self.shared.iter().peekable();
+        let mut over = self.over.iter().peekable();
+        std::iter::from_fn(move || {
+            loop {
+                let is_shared = match (shared.peek(), over.peek()) {
+                    (Some((shared, _)), Some((over, _))) => shared < over,
+                    (shared, _) => shared.is_some(),
+                };
+                if is_shared {
+                    return shared.next();
+                }
+                let (key, setting) = over.next()?;
+                shared.next_if(|(shared, _)| *shared == key);
+                if let Some(setting) = setting {
+                    return Some((key, setting));
+                }
+            }
+        })
     }
 
     pub fn get(&self, key: &Key) -> Option<&Setting> {
-        self.settings.get(key)
+        match self.over.get(key) {
+            Some(over) => over.as_ref(),
+            None => self.shared.get(key),
+        }
     }
 
     /// The setting of a dotted name, `delivery.gzip`.
@@ -148,7 +198,7 @@ impl Effective {
 
     /// Puts a stand-in for every secret that can't be had here.
     pub fn stand_in_for_secrets(&mut self) {
-        for setting in self.settings.values_mut() {
+        for setting in self.settle().values_mut() {
             if let Value::Secret(source) = &setting.value
                 && let Some(stand_in) = source.stand_in()
             {
@@ -212,6 +262,32 @@ mod tests {
         assert_eq!(effective.texts("lines.1.codecs").collect::<Vec<_>>(), ["pcma"]);
         assert_eq!(effective.named("params.Foo"), None);
         assert_eq!(effective.text("params.Bar"), Some("2"));
+    }
+
+    #[test]
+    fn what_is_laid_over_a_shared_merge_is_as_if_all_had_been_merged() {
+        let layers = [
+            layer("a", "[lines.1]\nproxy = \"a\"\nuser = \"x\"\n[params]\nFoo = \"1\"\nBar = \"2\"\nBaz = \"3\"\n"),
+            layer("b", "unset = [\"params\", \"lines.1.user\"]\n[params]\nBar = \"4\"\n"),
+            layer("c", "unset = [\"params.Bar\"]\n[lines.1]\nuser = \"u\"\n[params]\nFoo = \"5\"\nQux = \"6\"\n"),
+        ];
+        let whole = Effective::merge(&layers);
+        let told = |settings: &Effective| -> Vec<_> {
+            settings.iter().map(|(key, setting)| format!("{key} {} {}", setting.value, setting.origin)).collect()
+        };
+        for shared in 0..layers.len() {
+            let (below, above) = layers.split_at(shared);
+            let mut settings = Effective::merge(below);
+            above.iter().for_each(|layer| settings.apply(layer));
+            assert_eq!(told(&settings), told(&whole), "{shared}");
+            assert_eq!(settings.fingerprint(), whole.fingerprint());
+            for (key, setting) in whole.iter() {
+                assert_eq!(settings.get(key), Some(setting));
+            }
+            assert_eq!(settings.named("params.Bar"), None);
+            settings.replace_text("lines.1.user", |user| format!("{user}!"));
+            assert_eq!(settings.text("lines.1.user"), Some("u!"));
+        }
     }
 
     #[test]

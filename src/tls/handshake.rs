@@ -93,7 +93,7 @@ impl HandshakeError {
             NO_SHARED_CIPHER => Self::NoSharedCipher,
             PEER_DID_NOT_RETURN_A_CERTIFICATE => Self::NoCertificate,
             CERTIFICATE_VERIFY_FAILED => Self::Certificate {
-                subject: observed.and_then(|observed| observed.subject.clone()).unwrap_or_default(),
+                subject: observed.and_then(Observed::subject).unwrap_or_default(),
                 reason: observed
                     .and_then(Observed::reason)
                     .unwrap_or_else(|| ssl.verify_result().error_string())

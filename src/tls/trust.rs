@@ -46,18 +46,13 @@ pub(super) struct Trust {
     any: X509Store,
     /// The same, for certificates that are made for clients.
     clients: X509Store,
-    /// What was put together already. Phones resume their sessions for weeks, and the signatures stay what they are.
-    proven: Cache<[u8; 32], Arc<Proven>>,
+    /// What was put together already: the certificates above one, by its fingerprint and whether it had to be made for
+    /// clients. Phones resume their sessions for weeks, and the signatures stay what they are. The certificates are those of
+    /// the stores, and shared.
+    proven: Cache<([u8; 32], bool), Arc<[X509]>>,
     revocations: Revocations,
     /// A hash of roots, policy and waivers. Sessions of another one can't be resumed.
     pub id: [u8; 32],
-}
-
-/// A certificate, by its fingerprint, whose signatures lead to a root.
-struct Proven {
-    /// Its chain without itself; the certificates are those of the store, and shared.
-    above: Vec<X509>,
-    purpose_waived: bool,
 }
 
 /// Certificates whose chains are kept, at about 200 bytes each. Of more phones than that, those that come most are.
@@ -134,30 +129,36 @@ impl Trust {
 
     /// The chain from a certificate to its root, whatever its dates and purpose.
     pub(super) fn chain(&self, leaf: &X509Ref, known: &Intermediates) -> Result<Vec<X509>, X509VerifyResult> {
-        chain_by(&self.any, leaf, known)
+        self.kept_chain(leaf, known, false)
+    }
+
+    fn kept_chain(
+        &self,
+        leaf: &X509Ref,
+        known: &Intermediates,
+        for_clients: bool,
+    ) -> Result<Vec<X509>, X509VerifyResult> {
+        let key = (fingerprint(leaf), for_clients);
+        if let Some(above) = self.proven.get(&key) {
+            return Ok(std::iter::once(leaf.to_owned()).chain(above.iter().cloned()).collect());
+        }
+        let chain = chain_by(if for_clients { &self.clients } else { &self.any }, leaf, known)?;
+        if key.0 != NO_FINGERPRINT {
+            self.proven.insert(key, chain.iter().skip(1).cloned().collect());
+        }
+        Ok(chain)
     }
 
     /// What a certificate is worth that no handshake has verified.
     pub(super) fn judge(&self, leaf: &X509Ref, waivers: Waivers, known: &Intermediates) -> ClientCertificate {
-        let print = fingerprint(leaf);
-        if let Some(proven) = self.proven.get(&print).filter(|proven| waivers.purpose || !proven.purpose_waived) {
-            let chain: Vec<_> = std::iter::once(leaf.to_owned()).chain(proven.above.iter().cloned()).collect();
-            return self.worth(leaf, &chain, waivers, proven.purpose_waived);
-        }
-        let chain = match chain_by(&self.clients, leaf, known) {
+        let chain = match self.kept_chain(leaf, known, true) {
             Err(error) if error.as_raw() == INVALID_PURPOSE && waivers.purpose => {
                 self.chain(leaf, known).map(|chain| (chain, true))
             }
             chain => chain.map(|chain| (chain, false)),
         };
         match chain {
-            Ok((chain, purpose_waived)) => {
-                let above = chain.iter().skip(1).cloned().collect();
-                if print != NO_FINGERPRINT {
-                    self.proven.insert(print, Arc::new(Proven { above, purpose_waived }));
-                }
-                self.worth(leaf, &chain, waivers, purpose_waived)
-            }
+            Ok((chain, purpose_waived)) => self.worth(leaf, &chain, waivers, purpose_waived),
             Err(error) => unverified(leaf, error.error_string()),
         }
     }
@@ -178,10 +179,8 @@ impl Trust {
         if let Some(reason) = self.revocations.refuse(chain, &self.roots, &now) {
             return unverified(leaf, &reason);
         }
-        let anchor = chain.last().map(|anchor| fingerprint(anchor));
-        let Some(root) = self.roots.iter().find(|root| Some(root.fingerprint) == anchor) else {
-            return unverified(leaf, "its root is not known any more");
-        };
+        let root = chain.last().and_then(|anchor| self.roots.iter().find(|root| root.certificate == *anchor));
+        let Some(root) = root else { return unverified(leaf, "its root is not known any more") };
         ClientCertificate::Verified {
             subject: Subject::from_x509(leaf),
             dates_waived: dates.is_some(),

@@ -40,8 +40,6 @@ impl Waivers {
 pub(super) struct Observed {
     /// The version that the ClientHello names; TLS 1.3 and later name 1.2 there.
     pub(super) offered: Option<SslVersion>,
-    /// The subject of the certificate shown. Noted here because a handshake that fails has no peer certificate.
-    pub(super) subject: Option<Subject>,
     /// The chain as it was put together, leaf first.
     chain: Vec<X509>,
     /// Whether the callback ran at all.
@@ -68,6 +66,11 @@ impl Observed {
     /// looked at again when the session is resumed.
     fn lasting(&self) -> Option<X509VerifyResult> {
         self.fatal.or(self.purpose_waived).or(self.dates_waived)
+    }
+
+    /// The subject of the certificate shown: a handshake that fails has no peer certificate.
+    pub(super) fn subject(&self) -> Option<Subject> {
+        self.chain.first().map(|leaf| Subject::from_x509(leaf))
     }
 
     /// Why the certificate doesn't verify, in OpenSSL's words.
@@ -110,10 +113,6 @@ pub(super) fn callback(
             return false;
         };
         observed.checked = true;
-        if observed.subject.is_none() {
-            let leaf = context.chain().and_then(|chain| chain.iter().next());
-            observed.subject = leaf.map(Subject::from_x509);
-        }
         if let Some(chain) = context.chain().filter(|chain| chain.len() > observed.chain.len()) {
             observed.chain = chain.iter().map(ToOwned::to_owned).collect();
         }

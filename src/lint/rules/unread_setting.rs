@@ -157,7 +157,7 @@ impl Rule for UnreadSetting {
             let device = devices.first.first().and_then(|mac| generation.profiles.device(*mac));
             let (Some(device), Some((pack, model))) = (device, generation.packs.pack_and_model(*id)) else { continue };
             let Some(reads) = self.read(deployment).get(&(id.pack, model.family.clone())) else { continue };
-            for (key, setting) in generation.base(device).iter() {
+            for (key, setting) in generation.base(device).settings.iter() {
                 if Arc::ptr_eq(&setting.origin.source, &pack.defaults.source) {
                     continue;
                 }
