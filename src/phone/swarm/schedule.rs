@@ -86,6 +86,11 @@ impl FromStr for RetryDelays {
 }
 
 impl RetryDelays {
+    /// The delays and what is added to each at random, by the failures in a row.
+    pub fn steps(&self) -> &[(Duration, Duration)] {
+        &self.0
+    }
+
     /// `failures` in a row, the one just now included.
     pub(super) fn delay(&self, failures: u32, rng: &mut Rng) -> Duration {
         let index = usize::try_from(failures.saturating_sub(1)).unwrap_or(usize::MAX);
