@@ -107,14 +107,14 @@ impl Plan {
         let daily = in_a_second(inputs, phones / inputs.period, daily_cpu);
         let power_cut = in_a_second(inputs, phones / inputs.delay, storm_cpu);
         let nodes = inputs.nodes.unwrap_or(daily.nodes).max(1);
-        let most_nodes = nodes.max(daily.nodes).max(power_cut.nodes);
+        let storm = storm(inputs, nodes, storm_cpu);
         let per_node = |nodes: u64| (phones / inputs.delay / nodes as f64 * figures.patience).min(figures.connections);
         Self {
             phones: inputs.phones,
             daily,
             power_cut,
-            storm: storm(inputs, nodes, storm_cpu),
-            database: database(inputs, &daily, &power_cut, most_nodes),
+            storm,
+            database: database(inputs, &daily, &power_cut, &storm),
             memory: memory(inputs, cache.min(all_ready), per_node(nodes)),
         }
     }
@@ -156,13 +156,15 @@ fn storm(inputs: &Inputs, nodes: u64, cpu: f64) -> StormPlan {
     }
 }
 
-fn database(inputs: &Inputs, daily: &Daily, power_cut: &Daily, nodes: u64) -> Database {
+fn database(inputs: &Inputs, daily: &Daily, power_cut: &Daily, storm: &StormPlan) -> Database {
     let figures = &inputs.figures;
     let rows_per_day = daily.database_rows_per_second * DAY;
     let gigabytes = |rows: f64| rows * figures.event_bytes / 1e9;
     let rows_kept = inputs.keep.map(|seconds| daily.database_rows_per_second * seconds);
-    let most = daily.database_rows_per_second.max(power_cut.database_rows_per_second);
-    let wanted = match nodes {
+    // No more comes to the database than the nodes serve.
+    let served = (storm.resyncs_per_second * figures.events).min(power_cut.database_rows_per_second);
+    let most = daily.database_rows_per_second.max(served);
+    let wanted = match storm.nodes {
         2.. => Wanted::PostgresqlForNodes,
         _ if most > figures.sqlite_events => Wanted::PostgresqlForEvents,
         _ => Wanted::Sqlite,
@@ -251,8 +253,8 @@ mod tests {
         near(plan.storm.resyncs_per_second, 4.0 / 0.0015);
         assert!(plan.storm.seconds_until_the_last_phone_is_up.unwrap() > 1_000_000.0 * 0.0015 / 4.0);
         assert!((plan.storm.cpu_seconds - 1_500.0).abs() < 5.0, "{:?}", plan.storm);
-        // 2,000 rows a second of 500 bytes are 1 MB.
-        assert_eq!(plan.database.wanted, Wanted::PostgresqlForNodes);
+        // 2,000 rows a second of 500 bytes are 1 MB. In the storm the node serves no more than makes 5,333.
+        assert_eq!(plan.database.wanted, Wanted::Sqlite);
         near(plan.database.rows_per_day, 172_800_000.0);
         near(plan.database.gigabytes_per_day, 86.4);
         near(plan.database.gigabytes_kept.unwrap(), 864.0);
