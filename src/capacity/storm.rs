@@ -57,8 +57,8 @@ impl Storm<'_> {
         let step = (self.phones / self.per_second / STEPS).clamp(SHORTEST, LONGEST / STEPS);
         let mut coming = Coming::new(step, self.retry.len());
         coming.add(0.0, self.delay, self.phones, 0);
-        // Less than a phone is none; of very many, less than the arithmetic can tell.
-        let none = (self.phones * 1e-9).max(0.5);
+        // A flow's last drop, and of very many phones what the arithmetic can't tell.
+        let none = (self.phones * 1e-9).max(1e-3);
         let mut state = Weathered { last: None, served: 0.0, in_vain: 0.0, waiting: 0.0, busy: 0.0 };
         let (mut waiting, mut at) = (0.0_f64, 0_u64);
         // As long as who has gone still stands in the line.

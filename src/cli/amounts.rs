@@ -15,9 +15,10 @@ pub fn thousands(count: impl Display) -> String {
     text
 }
 
-/// Three digits, or a whole number: `0.048`, `1.74`, `27.8`, `2,778`.
+/// Three digits, or a whole number: `0.048`, `1.74`, `27.8`, `2,778`, `60`.
 pub fn number(value: f64) -> String {
     match value {
+        _ if value.fract() == 0.0 => thousands(value as u64),
         _ if value >= 99.95 => thousands(value.round() as u64),
         _ if value >= 9.995 => format!("{value:.1}"),
         _ if value >= 0.995 => format!("{value:.2}"),
@@ -68,8 +69,8 @@ mod tests {
     fn amounts_are_short() {
         let whole = [0, 999, 1_000, 100_000, 1_234_567].map(thousands);
         assert_eq!(whole, ["0", "999", "1,000", "100,000", "1,234,567"]);
-        let numbers = [0.0, 0.04_84, 1.742, 27.77, 99.96, 2_777.7].map(number);
-        assert_eq!(numbers, ["0", "0.048", "1.74", "27.8", "100", "2,778"]);
+        let numbers = [0.0, 0.0484, 1.742, 27.77, 60.0, 99.96, 2_777.7].map(number);
+        assert_eq!(numbers, ["0", "0.048", "1.74", "27.8", "60", "100", "2,778"]);
         let sizes = [0.0, 512.0, 1_000.0, 971_200_000.0, 1.7e9, 97.12e9, 999.6e9, 1e30].map(bytes);
         assert_eq!(sizes[..7], ["0 B", "512 B", "1.0 kB", "971 MB", "1.7 GB", "97 GB", "1.0 TB"]);
         assert!(sizes[7].ends_with(" EB"));

@@ -129,7 +129,7 @@ fn keep(text: &str) -> Result<Keep, String> {
 
 /// What the long help says of the figures.
 fn figures() -> String {
-    let mut layout = Layout::new(&[("FIGURE", Align::Left), ("VALUE", Align::Right), ("", Align::Left)]);
+    let mut layout = Layout::new(&[("FIGURE", Align::Left), ("VALUE", Align::Right), ("WHAT IT IS", Align::Left)]);
     let rows: Vec<Vec<String>> = FIGURES
         .iter()
         .map(|figure| {
@@ -212,7 +212,7 @@ pub fn human(inputs: &Inputs, plan: &Plan) -> String {
         row("database rows a second", daily.database_rows_per_second, cut.database_rows_per_second),
         row("network, Mbit/s", daily.megabits_per_second, cut.megabits_per_second),
     ];
-    let mut layout = Layout::new(&[("AT MOST", Align::Left), ("EVERY DAY", Align::Right), ("POWER CUT", Align::Right)]);
+    let mut layout = Layout::new(&[("WHAT", Align::Left), ("EVERY DAY", Align::Right), ("POWER CUT", Align::Right)]);
     layout.fit(&rows);
     text.extend(std::iter::once(&layout.header()).chain(&rows).map(|row| layout.line(row)));
     let memory = &plan.memory;
@@ -274,6 +274,11 @@ fn database(inputs: &Inputs, plan: &Plan) -> String {
 /// Events in SQLite that were measured (docs/database.md).
 const MEASURED_ROWS: f64 = 10e6;
 
+const MIB: f64 = 1_048_576.0;
+
+/// What `cache.size` is by default (docs/configuration.md), in bytes.
+const DEFAULT_CACHE: f64 = 64.0 * MIB;
+
 /// What a reader may not expect.
 fn notes(inputs: &Inputs, plan: &Plan) -> Vec<String> {
     let mut notes = Vec::new();
@@ -291,6 +296,12 @@ fn notes(inputs: &Inputs, plan: &Plan) -> Vec<String> {
         notes.push(format!(
             "{} would serve every phone within the random delay; a longer delay does with fewer",
             counted(plan.power_cut.nodes, "node")
+        ));
+    }
+    if inputs.cache.is_none() && plan.memory.cache.0 > DEFAULT_CACHE {
+        notes.push(format!(
+            "cache.size is 64 MiB unless it is set: \"{:.0} MiB\" keeps all profiles ready; --cache \"64 MiB\" reckons with what it is",
+            (plan.memory.cache.0 / MIB).ceil()
         ));
     }
     let rows = plan.database.rows_kept.unwrap_or(f64::INFINITY);
