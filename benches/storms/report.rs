@@ -124,7 +124,7 @@ pub fn rows(storm: &Storm) -> String {
         format!("{:.0}", plan.storm.tries_in_vain),
         String::new(),
         format!("{:.0}", plan.storm.tries_in_vain),
-        last.map_or("over 30 days".to_owned(), |last| format!("{last:.1} s")),
+        last.map_or("more than 30 days".to_owned(), |last| format!("{last:.1} s")),
         String::new(),
         String::new(),
         cpu(plan.storm.cpu_seconds, plan.phones),

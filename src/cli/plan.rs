@@ -239,7 +239,7 @@ fn counted(count: u64, what: &str) -> String {
 
 /// When the last phone is up.
 pub fn up(plan: &Plan) -> String {
-    plan.storm.seconds_until_the_last_phone_is_up.map_or("over 30 days".to_owned(), seconds)
+    plan.storm.seconds_until_the_last_phone_is_up.map_or("more than 30 days".to_owned(), seconds)
 }
 
 fn storm(plan: &Plan) -> String {
