@@ -5,6 +5,7 @@
 
 pub mod api;
 pub mod brakes;
+pub mod capacity;
 pub mod cli;
 pub mod config;
 pub mod delivery;

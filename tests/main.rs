@@ -37,6 +37,7 @@ mod phone_network;
 mod phone_others;
 mod phones;
 mod pipeline_properties;
+mod plan;
 mod postgres;
 mod preview;
 mod problems;
