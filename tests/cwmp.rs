@@ -6,12 +6,13 @@ mod transcripts;
 mod work;
 mod writer;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::sync::LazyLock;
 
 use crate::support::root;
 
-/// Every body that a phone posts in any transcript, but empty ones.
+/// Every body that a phone posts in any transcript, each once, but empty ones.
 static TRANSCRIPTS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
     let mut files: Vec<_> = walkdir::WalkDir::new(root().join("tests/golden/cwmp"))
         .into_iter()
@@ -19,7 +20,11 @@ static TRANSCRIPTS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
         .filter(|path| path.to_string_lossy().ends_with("-phone.xml"))
         .collect();
     files.sort();
-    files.into_iter().map(|path| fs::read(path).unwrap()).filter(|bytes| !bytes.is_empty()).collect()
+    let mut posts: Vec<Vec<u8>> = files.into_iter().map(|path| fs::read(path).unwrap()).collect();
+    posts.retain(|bytes| !bytes.is_empty());
+    let mut seen = BTreeSet::new();
+    posts.retain(|bytes| seen.insert(bytes.clone()));
+    posts
 });
 
 fn posts() -> &'static [Vec<u8>] {

@@ -227,7 +227,8 @@ fn a_message_of_an_error_shows_no_values() {
 
 #[test]
 fn a_text_cut_off_anywhere_is_refused() {
-    for bytes in posts() {
+    // Some of them: each is read as often as it has bytes.
+    for bytes in posts().iter().step_by(5) {
         let whole = Envelope::read(bytes, &Limits::default());
         for end in 0..bytes.len() {
             let cut = read(&bytes[..end]);

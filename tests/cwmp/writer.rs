@@ -122,6 +122,26 @@ fn types_are_written_as_the_phone_wants_them() {
     assert_eq!(came, [("xsd:boolean", "1"), ("xsd:int", "-1"), ("xsd:unsignedInt", "1"), ("soap-enc:base64", "aGk=")]);
 }
 
+/// What a session costs on the wire, so that a change that costs more is seen.
+#[test]
+fn envelopes_are_small() {
+    let size = |body: ToPhone| written(body).len();
+    let inform = size(ToPhone::Response(Answer::Inform));
+    assert!(inform <= 600, "InformResponse has {inform} bytes");
+    let set = |count: usize| {
+        let value = ParameterValue { name: "n".repeat(50), value: Value::String("v".repeat(10)) };
+        size(ToPhone::Request(Request::SetParameterValues(SetParameterValues {
+            values: vec![value; count],
+            parameter_key: String::new(),
+        })))
+    };
+    let each = (set(1000) - set(0)) / 1000;
+    assert!(each <= 60 + 110, "a parameter of 60 bytes takes {each}");
+    let get = |count: usize| size(ToPhone::Request(Request::GetParameterValues(vec!["n".repeat(50); count])));
+    let each = (get(1000) - get(0)) / 1000;
+    assert!(each <= 50 + 18, "a name of 50 bytes takes {each}");
+}
+
 #[test]
 fn a_response_to_a_request_without_an_id_has_none() {
     let text = reply(None, ToPhone::Response(Answer::Inform)).write(&Quirks::default());

@@ -15,7 +15,10 @@
 //! * One request of ours is out at a time. Its answer must be of its kind and carry its ID; a missing ID is tolerated.
 //! * Reboot and FactoryReset end the session with their answer: a phone may carry them out at once and drop what follows.
 //! * A second Inform begins the session anew. GenieACS answers it 400, so that a phone whose connection broke is locked out until the
-//!   session has timed out; TR-069 3.7 has the phone open a new session after any failure, and it may still hold the cookie.
+//!   session has timed out; by the retry policy (TR-069 3.2.1.1) a phone opens a new session after any failure, and it may still hold
+//!   the cookie.
+//! * 204 to an empty POST says that all was heard. So it is repeated after a session that was ended by it, and never given after one
+//!   that failed.
 //! * HoldRequests is never sent, MaxEnvelopes is 1, and without UseCWMPVersion phones go by the namespace.
 //!
 //! Who the phone is, and whether it may come at all, is for the server to say: it is asked with the Inform before that is answered.
@@ -53,8 +56,9 @@ enum Phase {
     Asking,
     /// The phone has to answer.
     Waiting { id: String, request: Box<Request> },
-    /// It is over. Empty POSTs are answered as the last one was, and a new Inform begins again.
-    Ended,
+    /// It is over, and a new Inform begins another. Where both were done, an empty POST is answered as the last one was: 204. Where
+    /// it failed, it is 400, since 204 would tell the phone that all it had to report was heard.
+    Ended { done: bool },
 }
 
 /// What follows, and what to do.
@@ -67,7 +71,7 @@ impl Session {
 
     /// Whether it is over, so that nothing has to be kept of it but its cookie for a while.
     pub fn is_over(&self) -> bool {
-        self.phase == Phase::Ended
+        matches!(self.phase, Phase::Ended { .. })
     }
 
     /// Whether the server was asked something, so that a further POST has to wait or be refused.
@@ -104,7 +108,7 @@ impl Session {
         }
         effects.extend(answer);
         effects.push(Effect::End(end));
-        (self.in_phase(Phase::Ended), effects)
+        (self.in_phase(Phase::Ended { done: false }), effects)
     }
 
     /// A message in the wrong state.
@@ -121,7 +125,7 @@ impl Session {
             (_, Phase::Deciding { .. } | Phase::Asking) => self.out_of_turn(),
             (FromPhone::Request(PhoneRequest::Inform(inform)), _) => {
                 let (session, mut effects) = match self.phase {
-                    Phase::Opening | Phase::Ended => (self, Vec::new()),
+                    Phase::Opening | Phase::Ended { .. } => (self, Vec::new()),
                     _ => self.over(End::Restarted, &Failure::Interrupted, Vec::new()),
                 };
                 effects.push(Effect::Informed(Box::new(inform)));
@@ -187,7 +191,7 @@ impl Session {
             // It is to come again unchanged, and so nothing has happened yet.
             (true, FaultCode::RETRY_REQUEST) => (self.in_phase(Phase::Opening), vec![reply]),
             // A fault to its Inform ends a session for the phone, too.
-            (true, _) => (self.in_phase(Phase::Ended), vec![reply, Effect::End(End::Refused(code))]),
+            (true, _) => (self.in_phase(Phase::Ended { done: false }), vec![reply, Effect::End(End::Refused(code))]),
             (false, _) => (self.in_phase(Phase::Listening), vec![reply]),
         }
     }
@@ -195,7 +199,7 @@ impl Session {
     fn empty(self) -> Step {
         match &self.phase {
             Phase::Listening => (self.in_phase(Phase::Asking), vec![Effect::AskForWork]),
-            Phase::Ended => (self, vec![Effect::NoContent]),
+            Phase::Ended { done: true } => (self, vec![Effect::NoContent]),
             // Instead of an answer, among others.
             _ => self.out_of_turn(),
         }
@@ -207,7 +211,7 @@ impl Session {
         let mut effects = vec![Effect::Answered { request: request.clone(), outcome }];
         if is_last {
             effects.extend([Effect::NoContent, Effect::End(End::Done)]);
-            return (self.in_phase(Phase::Ended), effects);
+            return (self.in_phase(Phase::Ended { done: true }), effects);
         }
         effects.push(Effect::AskForWork);
         (self.in_phase(Phase::Asking), effects)
@@ -218,7 +222,7 @@ impl Session {
             return self.over(End::OutOfTurn, &Failure::OutOfTurn, vec![Effect::Status(500)]);
         }
         let Some(request) = request else {
-            return (self.in_phase(Phase::Ended), vec![Effect::NoContent, Effect::End(End::Done)]);
+            return (self.in_phase(Phase::Ended { done: true }), vec![Effect::NoContent, Effect::End(End::Done)]);
         };
         self.sent = self.sent.saturating_add(1);
         let id = format!("acs-{}", self.sent);
@@ -232,7 +236,7 @@ impl Session {
             return self.out_of_turn();
         }
         let can_answer = match self.phase {
-            Phase::Opening | Phase::Ended => error.method.as_deref() == Some("Inform"),
+            Phase::Opening | Phase::Ended { .. } => error.method.as_deref() == Some("Inform"),
             Phase::Listening => error.is_request(),
             _ => false,
         };
@@ -246,7 +250,7 @@ impl Session {
                 if self.phase == Phase::Listening {
                     return (self, vec![fault]);
                 }
-                (self.in_phase(Phase::Ended), vec![fault, Effect::End(End::Unreadable(error))])
+                (self.in_phase(Phase::Ended { done: false }), vec![fault, Effect::End(End::Unreadable(error))])
             }
             refusal => {
                 let status = if let Refusal::Status(status) = refusal { status } else { 400 };

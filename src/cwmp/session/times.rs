@@ -3,7 +3,7 @@ use std::time::{Duration, Instant};
 /// How long a session may last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Times {
-    /// Without a POST. 30 s: TR-069 3.7.1.4 asks for that at least.
+    /// Without a POST. 30 s: TR-069 3.7.2 asks servers to wait that long at least.
     pub idle: Duration,
     /// Altogether. 300 s.
     pub longest: Duration,
