@@ -12,6 +12,9 @@ use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use resyncd::config::{Config, Proxy, ProxyProtocol};
+use resyncd::cwmp::Quirks;
+use resyncd::cwmp::session::{Effect, Input, Session};
+use resyncd::cwmp::soap::{Envelope, Limits};
 use resyncd::delivery::{
     Delivery, Encryption, KeyDigest, MIN_RECORD_SIZE, decrypt_aes_256_cbc, decrypt_aes128gcm, gunzip,
 };
@@ -48,13 +51,14 @@ use time::OffsetDateTime;
 pub type Parser = fn(&[u8]);
 
 /// All of them, by name.
-pub const TARGETS: [(&str, Parser); 25] = [
+pub const TARGETS: [(&str, Parser); 26] = [
     ("aastra_cfg", aastra_cfg),
     ("authorization", authorization),
     ("certificate", certificate),
     ("cisco_profile", cisco_profile),
     ("condition", condition),
     ("configuration", configuration),
+    ("cwmp_soap", cwmp_soap),
     ("delivered", delivered),
     ("grandstream", grandstream_file),
     ("import", import),
@@ -140,6 +144,34 @@ pub fn configuration(data: &[u8]) {
             assert_lines_exist(&problems, &file, data);
         }
     });
+}
+
+/// An envelope of a phone: a mistake has its place, a session answers it once, and what it answers reads back with its ID.
+pub fn cwmp_soap(data: &[u8]) {
+    let input = match Envelope::read(data, &Limits::default()) {
+        Err(error) => {
+            assert!(error.at <= data.len(), "{error}: of {} bytes", data.len());
+            assert!(!error.to_string().contains('\n'), "{error}");
+            Input::Unreadable(error)
+        }
+        Ok(envelope) => Input::Envelope(Box::new(envelope)),
+    };
+    let mut effects = Session::new().step(input.clone());
+    if effects.1.iter().any(Effect::is_question) {
+        effects = effects.0.step(Input::Accepted);
+        assert_eq!(effects.1.iter().filter(|effect| effect.is_answer()).count(), 1);
+        let (session, second) = effects.0.step(input);
+        assert!(second.iter().any(|effect| effect.is_answer() || effect.is_question()));
+        effects.0 = session;
+    }
+    for effect in effects.1 {
+        if let Effect::Reply(reply) = effect {
+            let text = reply.write(&Quirks::default());
+            let read =
+                Envelope::read(text.as_bytes(), &Limits::default()).unwrap_or_else(|error| panic!("{error}\n{text}"));
+            assert_eq!((read.id, read.namespace), (reply.id, reply.namespace), "{text}");
+        }
+    }
 }
 
 pub fn layer(data: &[u8]) {

@@ -7,6 +7,7 @@ pub mod api;
 pub mod brakes;
 pub mod cli;
 pub mod config;
+pub mod cwmp;
 pub mod delivery;
 pub mod diff;
 pub mod document;

@@ -17,6 +17,7 @@ mod check_formats;
 mod ci_example;
 mod cli_device;
 mod config;
+mod cwmp;
 mod delivery;
 mod diff;
 mod docs;
