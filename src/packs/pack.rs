@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
+use super::data_model::{DataModel, ProductClass};
 use super::identify::{Identified, Patterns};
 use super::manifest::{FileEntry, Model, Models, Source, files, models};
 use super::mapping::Mapping;
@@ -38,6 +39,8 @@ pub struct Pack {
     pub uploads: Vec<UploadEntry>,
     pub mappings: BTreeMap<String, Mapping>,
     pub parameters: ParameterList,
+    /// `tr069.toml`; none where its phones know no ACS.
+    pub data_model: Option<DataModel>,
     /// `defaults.toml`.
     pub defaults: Layer,
     pub templates: Vec<TemplateText>,
@@ -190,6 +193,28 @@ impl Packs {
         candidates
     }
 
+    /// The pack whose phones an ACS knows by this OUI, and the model that the product class names. Of several packs with the
+    /// OUI that one whose model is named; none without the model is told where more than one could be meant.
+    pub fn identify_cpe(&self, oui: &str, product_class: &str) -> Option<(usize, Option<ModelId>)> {
+        let oui = oui.to_ascii_uppercase();
+        let found = self.list.iter().enumerate().filter_map(|(index, pack)| {
+            let quirks = pack.data_model.as_ref()?.quirks(None);
+            quirks.oui.contains(&oui).then_some((index, quirks.product_class))
+        });
+        let named = self.model(product_class);
+        let is_named = |(index, class): &(usize, ProductClass)| {
+            *class == ProductClass::Model && named.is_some_and(|model| model.pack == *index)
+        };
+        let candidates: Vec<_> = found.collect();
+        if let Some((index, _)) = candidates.iter().find(|candidate| is_named(candidate)) {
+            return Some((*index, named));
+        }
+        match candidates.as_slice() {
+            [(index, _)] => Some((*index, None)),
+            _ => None,
+        }
+    }
+
     /// What the packs read from a User-Agent, and which pack did.
     pub fn identify_user_agent(&self, text: &str) -> Option<(usize, Identified)> {
         if text.len() > USER_AGENT_LIMIT {
@@ -273,6 +298,10 @@ impl Pack {
                 Err(found) => problems.extend(found),
             }
         }
+        let data_model = DataModel::read(folder, &models, &files, &uploads).unwrap_or_else(|found| {
+            problems.extend(found);
+            None
+        });
         let defaults = folder.join("defaults.toml");
         let defaults = if defaults.is_file() {
             Document::read(&defaults)
@@ -302,6 +331,7 @@ impl Pack {
             uploads,
             mappings,
             parameters,
+            data_model,
             defaults,
             templates,
             patterns,
