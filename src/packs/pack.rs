@@ -193,24 +193,27 @@ impl Packs {
         candidates
     }
 
-    /// The pack whose phones an ACS knows by this OUI, and the model that the product class names. Of several packs with the
-    /// OUI that one whose model is named; none without the model is told where more than one could be meant.
+    /// The pack of a phone that an ACS knows by this OUI and product class, and its model where the class names one. A pack
+    /// that names no OUI is told by the model alone. Nothing where several packs could be meant.
     pub fn identify_cpe(&self, oui: &str, product_class: &str) -> Option<(usize, Option<ModelId>)> {
         let oui = oui.to_ascii_uppercase();
-        let found = self.list.iter().enumerate().filter_map(|(index, pack)| {
-            let quirks = pack.data_model.as_ref()?.quirks(None);
-            quirks.oui.contains(&oui).then_some((index, quirks.product_class))
-        });
         let named = self.model(product_class);
-        let is_named = |(index, class): &(usize, ProductClass)| {
-            *class == ProductClass::Model && named.is_some_and(|model| model.pack == *index)
-        };
-        let candidates: Vec<_> = found.collect();
-        if let Some((index, _)) = candidates.iter().find(|candidate| is_named(candidate)) {
-            return Some((*index, named));
+        let mut candidates = Vec::new();
+        for (index, pack) in self.list.iter().enumerate() {
+            let Some(data_model) = &pack.data_model else { continue };
+            let quirks = data_model.quirks(None);
+            let model = named.filter(|model| {
+                model.pack == index && quirks.product_class == ProductClass::Model && data_model.is_for(model.model)
+            });
+            match (quirks.oui.contains(&oui), model) {
+                (true, Some(_)) => return Some((index, model)),
+                (false, Some(_)) if quirks.oui.is_empty() => candidates.push((index, model)),
+                (true, None) => candidates.push((index, None)),
+                (false, _) => {}
+            }
         }
         match candidates.as_slice() {
-            [(index, _)] => Some((*index, None)),
+            [one] => Some(*one),
             _ => None,
         }
     }

@@ -130,12 +130,14 @@ pub struct Desired {
 }
 
 impl Engine {
-    /// What a phone should hold; none where its pack has no data model.
+    /// What a phone should hold; none where its pack has no data model, or its model knows no ACS.
     ///
     /// # Errors
     /// Where an expression fails, or a secret can't be had.
     pub fn desired(&self, job: &Wanting<'_>) -> Result<Option<Desired>, RenderError> {
-        let Some(data_model) = &job.pack.data_model else { return Ok(None) };
+        let Some(data_model) = job.pack.data_model.as_ref().filter(|data_model| data_model.is_for(job.model_index)) else {
+            return Ok(None);
+        };
         let made = self.acs_parameters(job, &data_model.mapping)?;
         let mut building = Building { job, data_model, secrets: made.secrets, desired: Desired::default(), at: HashMap::new() };
         for parameter in made.list {

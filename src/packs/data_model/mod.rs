@@ -41,6 +41,8 @@ pub struct DataModel {
     pub rpc: RpcSupport,
     pub files: FileTypes,
     pub mapping: Mapping,
+    /// For each model, in the order of the pack's, whether it knows an ACS at all.
+    managed: Vec<bool>,
     /// Of no model in particular.
     quirks: Quirks,
     /// Of each model, in the order of the pack's.
@@ -103,6 +105,12 @@ impl DataModel {
             reader.problem("root", format!("must be {}", path::ROOTS.join(" or ")), None);
         }
         let open = reader.boolean("open").unwrap_or(false);
+        let without = reader.texts("without").unwrap_or_default();
+        let is_called = |model: &Model, name: &String| model.is_called(name) || model.family == *name;
+        for name in without.iter().filter(|name| !models.list.iter().any(|model| is_called(model, name))) {
+            reader.problem("without", format!("the pack has no model or family \"{name}\""), None);
+        }
+        let managed = models.list.iter().map(|model| !without.iter().any(|name| is_called(model, name))).collect();
         let rpc = RpcSupport::read(reader.table("rpc"));
         let files = FileTypes::read(reader.table("files"), files, uploads);
         let quirks = reader.table("quirks");
@@ -132,6 +140,7 @@ impl DataModel {
             rpc,
             files,
             mapping: Mapping::empty(document.path()),
+            managed,
             quirks: common,
             own_quirks,
             parameters,
@@ -224,6 +233,11 @@ impl DataModel {
     /// Whether two values of a parameter are the same: by its type, or as texts where nothing is known of it.
     pub fn equal(&self, path: &str, one: &str, other: &str) -> bool {
         self.get(path).map_or(Kind::String, |parameter| parameter.kind).equal(one, other)
+    }
+
+    /// Whether a model, by its place in the pack, knows an ACS at all.
+    pub fn is_for(&self, model: usize) -> bool {
+        self.managed.get(model).copied().unwrap_or(false)
     }
 
     /// What is peculiar to a model, by its place in the pack; of none in particular: to the family.
