@@ -17,6 +17,7 @@ mod check_formats;
 mod ci_example;
 mod cli_device;
 mod config;
+mod data_model;
 mod delivery;
 mod diff;
 mod docs;

@@ -119,7 +119,8 @@ fn of_kind(kind: Kind, about: &str) -> RefOr<Schema> {
 
 /// A table by data-model paths; `end` is what may follow one.
 fn by_path(about: &str, end: &str, value: RefOr<Schema>) -> RefOr<Schema> {
-    let pattern = format!(r"^(InternetGateway)?Device(\.([A-Za-z_][A-Za-z0-9_-]{{0,63}}|[1-9][0-9]{{0,5}})){{1,8}}{end}$");
+    let pattern =
+        format!(r"^(InternetGateway)?Device(\.([A-Za-z_][A-Za-z0-9_-]{{0,63}}|[1-9][0-9]{{0,5}})){{1,8}}{end}$");
     let path = ObjectBuilder::new().schema_type(Type::String).max_length(Some(256)).pattern(Some(pattern)).build();
     object()
         .property_names(Some(Schema::Object(path)))

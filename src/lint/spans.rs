@@ -35,7 +35,8 @@ impl SecretNames {
             lists.flat_map(|list| list.names().filter(|name| list.get(name).is_some_and(|one| one.secret)));
         // A data-model path ends with the parameter's own name.
         let paths = packs.iter().filter_map(|pack| pack.data_model.as_ref()).flat_map(DataModel::parameters);
-        let paths = paths.filter(|parameter| parameter.secret).filter_map(|parameter| parameter.path.rsplit('.').next());
+        let paths =
+            paths.filter(|parameter| parameter.secret).filter_map(|parameter| parameter.path.rsplit('.').next());
         let names = Self::of_settings().chain(parameters.chain(paths).map(str::to_owned)).collect();
         Self { names, harmless: None }
     }

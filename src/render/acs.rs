@@ -13,12 +13,12 @@ use super::behind::behind;
 use super::context::{MASK, Shown, plain};
 use super::engine::{DeviceFacts, Engine};
 use super::error::RenderError;
+use super::escape;
 use super::guard::Limit;
 use super::parameters::{Made, Parameter};
-use super::escape;
 use crate::model::{Secret, data_path};
 use crate::packs::data_model::{DataModel, Kind, Notification, Refusal};
-use crate::packs::{Format, Model, Pack};
+use crate::packs::{Format, Model, Pack, sources_of};
 use crate::settings::{Effective, Key, Origin, Value as Own};
 
 /// A device whose parameters are to be made.
@@ -72,8 +72,8 @@ pub struct Source {
     pub file: Arc<Path>,
     /// Counted from 1; 0 where there are no lines: in a record.
     pub line: u32,
-    /// The expression that made the value, by its place in tr069.toml; none for `[acs.params]`.
-    pub expression: Option<u32>,
+    /// The settings that the value is made of, whether they are set or not; a name stands for all under it.
+    pub reads: Vec<String>,
 }
 
 impl fmt::Display for Source {
@@ -129,17 +129,28 @@ pub struct Desired {
     pub refused: Vec<Refused>,
 }
 
+/// Whether the settings say that an ACS manages the phone, or what it should set.
+pub fn is_managed(settings: &Effective) -> bool {
+    let is_own = |key: &Key| matches!(key, Key::AcsParam(_) | Key::AcsNotification(_));
+    match settings.boolean("acs.enabled") {
+        Some(enabled) => enabled,
+        None => settings.text("acs.url").is_some() || settings.iter().any(|(key, _)| is_own(key)),
+    }
+}
+
 impl Engine {
     /// What a phone should hold; none where its pack has no data model, or its model knows no ACS.
     ///
     /// # Errors
     /// Where an expression fails, or a secret can't be had.
     pub fn desired(&self, job: &Wanting<'_>) -> Result<Option<Desired>, RenderError> {
-        let Some(data_model) = job.pack.data_model.as_ref().filter(|data_model| data_model.is_for(job.model_index)) else {
+        let Some(data_model) = job.pack.data_model.as_ref().filter(|data_model| data_model.is_for(job.model_index))
+        else {
             return Ok(None);
         };
         let made = self.acs_parameters(job, &data_model.mapping)?;
-        let mut building = Building { job, data_model, secrets: made.secrets, desired: Desired::default(), at: HashMap::new() };
+        let mut building =
+            Building { job, data_model, secrets: made.secrets, desired: Desired::default(), at: HashMap::new() };
         for parameter in made.list {
             building.derived(parameter);
         }
@@ -164,29 +175,22 @@ impl Building<'_> {
         let is_it = |entry: &&crate::packs::Entry| entry.line == *line && entry.pattern == *pattern;
         let entry = expressions.and_then(|all| all.iter().find(is_it));
         let reads = entry.map(|entry| entry.reads.as_slice()).unwrap_or_default();
+        let of_n = |read: String| read.replace("{n}", &n.to_string());
+        let all: Vec<String> = reads.iter().flat_map(|read| sources_of(read)).map(of_n).collect();
         let holds_secret = self.holds_secret(&parameter.value);
         let settings = self.job.settings;
         let found = if holds_secret {
-            let number = n.to_string();
-            let keys = reads.iter().filter_map(|read| Key::parse(&read.replace("{n}", &number)));
+            let keys = all.iter().filter_map(|read| Key::parse(read));
             let mut keys = keys.filter_map(|key| settings.get(&key).map(|setting| (key, setting)));
             keys.find(|(_, setting)| matches!(setting.value, Own::Secret(_)))
         } else {
             behind(settings, reads, *n, &parameter.value).map(|(key, setting)| (key.clone(), setting))
         };
         let from = match found {
-            Some((key, setting)) => Source {
-                key: Some(key),
-                file: setting.origin.source.clone(),
-                line: setting.origin.line,
-                expression: Some(*line),
-            },
-            None => Source {
-                key: None,
-                file: self.data_model.mapping.source.clone(),
-                line: *line,
-                expression: Some(*line),
-            },
+            Some((key, setting)) => {
+                Source { key: Some(key), file: setting.origin.source.clone(), line: setting.origin.line, reads: all }
+            }
+            None => Source { key: None, file: self.data_model.mapping.source.clone(), line: *line, reads: all },
         };
         self.set(parameter.name, &parameter.value, holds_secret, from);
     }
@@ -213,7 +217,8 @@ impl Building<'_> {
             let (value, is_secret) = match &setting.value {
                 Own::Secret(_) if self.job.shown == Shown::Masked => (MASK.to_owned(), true),
                 Own::Secret(source) => {
-                    let refused = |why| RenderError::Secret { setting: key.to_string(), origin: setting.origin.clone(), why };
+                    let refused =
+                        |why| RenderError::Secret { setting: key.to_string(), origin: setting.origin.clone(), why };
                     let secret = source.text().map_err(refused)?;
                     (secret.expose_text().unwrap_or_default().to_owned(), true)
                 }
@@ -230,7 +235,7 @@ impl Building<'_> {
                 key: Some(key.clone()),
                 file: setting.origin.source.clone(),
                 line: setting.origin.line,
-                expression: None,
+                reads: vec![key.to_string()],
             };
             self.set(path.clone(), &value, is_secret, from);
         }
@@ -241,7 +246,7 @@ impl Building<'_> {
         let known = match self.data_model.writable(&path, self.job.model) {
             Ok(known) => known,
             // Expressions repeat for as many lines as the family's largest model has.
-            Err(Refusal::NotOfModel { .. }) if from.expression.is_some() => return,
+            Err(Refusal::NotOfModel { .. }) if !matches!(from.key, Some(Key::AcsParam(_))) => return,
             Err(why) => return self.desired.refused.push(Refused { path, why, from }),
         };
         let kind = known.map_or(Kind::String, |known| known.kind);
@@ -275,7 +280,7 @@ impl Building<'_> {
                 key: Some(key.clone()),
                 file: setting.origin.source.clone(),
                 line: setting.origin.line,
-                expression: None,
+                reads: vec![key.to_string()],
             };
             match self.notifiable(path, notification) {
                 Ok(()) => self.desired.notifications.push((path.clone(), notification, from)),

@@ -108,7 +108,10 @@ mod tests {
             render("{{ 7 | pad(width=2) }} {{ 184 | hex(width=4) }} {{ n | clock }}").unwrap(),
             "07 00b8 -0:30:00"
         );
-        assert_eq!(render("{{ 3661 | date_time }} {{ 0 | date_time | trim_end(pat='Z') }}").unwrap(), "1970-01-01T01:01:01Z 1970-01-01T00:00:00");
+        assert_eq!(
+            render("{{ 3661 | date_time }} {{ 0 | date_time | trim_end(pat='Z') }}").unwrap(),
+            "1970-01-01T01:01:01Z 1970-01-01T00:00:00"
+        );
         let spread = render("{{ t | spread(within=3600) }}").unwrap();
         assert_eq!(spread, render("{{ t | spread(within=3600) }}").unwrap());
         assert!(spread.parse::<u16>().unwrap() < 3600);

@@ -17,7 +17,7 @@ mod grandstream;
 mod guard;
 mod parameters;
 
-pub use acs::{Desired, DesiredParameter, DesiredValue, Refused, Source as AcsSource, Wanting};
+pub use acs::{Desired, DesiredParameter, DesiredValue, Refused, Source as AcsSource, Wanting, is_managed};
 pub use behind::{behind, text};
 pub use context::{MASK, Shown};
 pub use engine::{DeviceFacts, Engine, Job, Rendered};

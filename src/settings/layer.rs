@@ -340,7 +340,11 @@ impl Reading<'_> {
         for (path, raw) in table.entries() {
             let checked = if kind == Kind::Paths { path::check_path(path) } else { path::check_partial(path) };
             if let Err(error) = checked {
-                table.problem(path, error.to_string(), "write the whole path in quotes: \"Device.LAN.DNSServers\"".to_owned());
+                table.problem(
+                    path,
+                    error.to_string(),
+                    "write the whole path in quotes: \"Device.LAN.DNSServers\"".to_owned(),
+                );
                 continue;
             }
             let result = match (kind, raw.value) {

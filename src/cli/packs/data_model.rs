@@ -57,7 +57,11 @@ impl Command {
 fn data_model<'p>(packs: &'p Packs, pack: &str) -> Result<&'p DataModel, Failure> {
     let pack = named(packs, pack)?;
     pack.data_model.as_ref().ok_or_else(|| {
-        Failure::Other(format!("the pack {} has no data model: there is no {}", pack.name, pack.folder.join("tr069.toml").display()))
+        Failure::Other(format!(
+            "the pack {} has no data model: there is no {}",
+            pack.name,
+            pack.folder.join("tr069.toml").display()
+        ))
     })
 }
 
@@ -70,8 +74,8 @@ impl Export {
             Some(name) => {
                 let models = &named(&packs, &self.pack)?.models.list;
                 let found = models.iter().enumerate().find(|(_, model)| model.is_called(name));
-                let (at, model) = found
-                    .ok_or_else(|| Failure::Other(format!("the pack {} has no model \"{name}\"", self.pack)))?;
+                let (at, model) =
+                    found.ok_or_else(|| Failure::Other(format!("the pack {} has no model \"{name}\"", self.pack)))?;
                 if !data_model.is_for(at) {
                     return Err(Failure::Other(format!("a {} knows no ACS", model.name)));
                 }

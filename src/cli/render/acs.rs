@@ -1,7 +1,5 @@
 //! `resyncd render MAC --acs`: the data-model parameters that an ACS would set.
 
-use std::io::Write;
-
 use serde_json::{Value, json};
 
 use crate::cli::table::{Align, Layout};

@@ -48,7 +48,9 @@ impl Args {
             let desired = desired.map_err(|error| Failure::Other(error.to_string()))?;
             let desired = desired.ok_or_else(|| {
                 let model = generation.packs.pack_and_model(device.model).map_or("phone", |(_, model)| &model.name);
-                Failure::Other(format!("a {model} has no data model: its pack has no tr069.toml, or leaves the model out"))
+                Failure::Other(format!(
+                    "a {model} has no data model: its pack has no tr069.toml, or leaves the model out"
+                ))
             })?;
             return acs::write(&desired, self.format, self.show_secrets);
         }

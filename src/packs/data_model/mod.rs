@@ -56,9 +56,13 @@ pub struct DataModel {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
     /// The data model has no such path; the one that is nearest.
-    Unknown { near: Option<String> },
+    Unknown {
+        near: Option<String>,
+    },
     /// It has, but not on this model.
-    NotOfModel { model: Arc<str> },
+    NotOfModel {
+        model: Arc<str>,
+    },
     ReadOnly,
     /// The value does not fit, for this reason.
     Value(String),
@@ -194,7 +198,11 @@ impl DataModel {
         let is_it = |at: &&usize| {
             self.parameters.get(**at).is_some_and(|parameter| path::instances(&parameter.path, path).is_some())
         };
-        self.by_shape.get(&path::shape(path)).and_then(|places| places.iter().find(is_it)).copied().unwrap_or(usize::MAX)
+        self.by_shape
+            .get(&path::shape(path))
+            .and_then(|places| places.iter().find(is_it))
+            .copied()
+            .unwrap_or(usize::MAX)
     }
 
     /// The known path that is most like this one, with its instance numbers.
@@ -208,10 +216,8 @@ impl DataModel {
     /// # Errors
     /// Why it may not. The value is not repeated.
     pub fn check(&self, path: &str, value: &str, model: &Model) -> Result<String, Refusal> {
-        self.writable(path, model)?.map_or_else(
-            || Ok(value.to_owned()),
-            |parameter| parameter.fitted(value).map_err(Refusal::Value),
-        )
+        self.writable(path, model)?
+            .map_or_else(|| Ok(value.to_owned()), |parameter| parameter.fitted(value).map_err(Refusal::Value))
     }
 
     /// Looks whether a parameter may be set on phones of this model, to whatever value; none where nothing is known of it.

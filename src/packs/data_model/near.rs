@@ -10,7 +10,8 @@ pub fn nearest<'p>(wrong: &str, patterns: impl Iterator<Item = &'p str>) -> Opti
     let patterns: Vec<&str> = patterns.collect();
     let last = |path: &str| path.rsplit('.').next().unwrap_or_default().to_owned();
     let object = wanted.rsplit_once('.').map_or("", |(object, _)| object);
-    let siblings = patterns.iter().filter(|pattern| path::shape(pattern).rsplit_once('.').is_some_and(|(o, _)| o == object));
+    let siblings =
+        patterns.iter().filter(|pattern| path::shape(pattern).rsplit_once('.').is_some_and(|(o, _)| o == object));
     let siblings: Vec<(String, &str)> = siblings.map(|pattern| (last(pattern), *pattern)).collect();
     let sibling = document::nearest(&last(wrong), siblings.iter().map(|(name, _)| name.as_str()))
         .and_then(|near| siblings.iter().find(|(name, _)| name == near))

@@ -143,7 +143,8 @@ impl Quirks {
         for scope in ["family", "model"] {
             let Some(table) = reader.table(scope) else { continue };
             for (name, _) in table.entries() {
-                let is_meant = |model: &Model| if scope == "family" { model.family == name } else { model.is_called(name) };
+                let is_meant =
+                    |model: &Model| if scope == "family" { model.family == name } else { model.is_called(name) };
                 if !models.iter().any(is_meant) {
                     let names: Vec<&str> = match scope {
                         "family" => models.iter().map(|model| model.family.as_str()).collect(),

@@ -121,7 +121,10 @@ fn quirks_go_from_the_family_to_the_model() {
     )
     .unwrap();
     assert_eq!((data_model.quirks(None).booleans, data_model.quirks(None).get_batch), (Booleans::Digits, None));
-    assert_eq!((data_model.quirks(Some(0)).booleans, data_model.quirks(Some(0)).get_batch), (Booleans::Digits, Some(5)));
+    assert_eq!(
+        (data_model.quirks(Some(0)).booleans, data_model.quirks(Some(0)).get_batch),
+        (Booleans::Digits, Some(5))
+    );
     assert_eq!(data_model.quirks(Some(1)).booleans, Booleans::Words);
     assert_eq!(data_model.quirks(None).oui, ["00085D"]);
     assert!(data_model.is_for(0) && !data_model.is_for(1));

@@ -91,13 +91,12 @@ struct Object {
 }
 
 impl Object {
+    #[expect(clippy::indexing_slicing, reason = "the place was found in this very list, or made just now")]
     fn child(&mut self, name: &str) -> &mut Self {
         let at = self.children.iter().position(|(own, _)| own == name).unwrap_or_else(|| {
             self.children.push((name.to_owned(), Self::default()));
             self.children.len() - 1
         });
-        // Found or pushed just now.
-        #[expect(clippy::indexing_slicing, reason = "the place was found in this very list")]
         &mut self.children[at].1
     }
 
@@ -130,11 +129,12 @@ pub fn import(text: &str) -> Result<Vec<Imported>, XmlError> {
         return Err(XmlError::Large(text.len()));
     }
     let options = ParsingOptions { allow_dtd: false, nodes_limit: NODES, ..ParsingOptions::default() };
-    let document = Document::parse_with_options(text.trim_start_matches('\u{feff}'), options).map_err(|error| match error {
-        roxmltree::Error::DtdDetected => XmlError::Dtd,
-        roxmltree::Error::NodesLimitReached => XmlError::Many,
-        other => XmlError::Malformed { line: other.pos().row },
-    })?;
+    let document =
+        Document::parse_with_options(text.trim_start_matches('\u{feff}'), options).map_err(|error| match error {
+            roxmltree::Error::DtdDetected => XmlError::Dtd,
+            roxmltree::Error::NodesLimitReached => XmlError::Many,
+            other => XmlError::Malformed { line: other.pos().row },
+        })?;
     let root = document.root_element();
     if root.tag_name().name() != "tr69model" {
         let message = format!("begins with <{}>, not with <tr69model>", short(root.tag_name().name()));
@@ -277,7 +277,9 @@ mod tests {
             ]
         );
         let toml = as_toml(&found);
-        assert!(toml.contains("\"Device.LAN.{i}.N\" = { type = \"int\", access = \"read-write\", min = -1, max = 7 }\n"));
+        assert!(
+            toml.contains("\"Device.LAN.{i}.N\" = { type = \"int\", access = \"read-write\", min = -1, max = 7 }\n")
+        );
         assert!(toml.contains("DNSServers\" = { type = \"string\", access = \"read-write\" } # the type is a guess\n"));
         toml.parse::<toml::Table>().unwrap();
     }
