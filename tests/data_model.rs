@@ -258,7 +258,7 @@ fn every_samples_settings_come_to_parameters_that_its_phone_takes() {
             data_model.check(&parameter.path, parameter.value.expose(), model).unwrap();
             let from = match &parameter.from.key {
                 Some(key) => key.to_string(),
-                None => format!("tr069.toml:{}", parameter.from.line),
+                None => "tr069.toml".to_owned(),
             };
             let notification = parameter.notification.map(|one| format!(" [{}]", one.word())).unwrap_or_default();
             told += &format!("{}{notification} = {} <- {from}\n", parameter.path, parameter.value);

@@ -19,7 +19,7 @@ use super::parameters::{Made, Parameter};
 use crate::model::{Secret, data_path};
 use crate::packs::data_model::{DataModel, Kind, Notification, Refusal};
 use crate::packs::{Format, Model, Pack, sources_of};
-use crate::settings::{Effective, Key, Origin, Value as Own};
+use crate::settings::{Effective, Key, Origin, Setting, Value as Own};
 
 /// A device whose parameters are to be made.
 #[derive(Debug)]
@@ -160,6 +160,22 @@ impl Engine {
     }
 }
 
+/// The only setting of those read whose text a value is a part of: the host of a proxy's name.
+fn part_of<'s>(settings: &'s Effective, reads: &[String], value: &str) -> Option<(Key, &'s Setting)> {
+    // A digit stands in every other text.
+    if value.len() < 4 {
+        return None;
+    }
+    let keys = reads.iter().filter_map(|read| Key::parse(read));
+    let holds = |setting: &Setting| matches!(&setting.value, Own::Text(text) if text.contains(value));
+    let found =
+        keys.filter_map(|key| settings.get(&key).filter(|setting| holds(setting)).map(|setting| (key, setting)));
+    let mut found = found.collect::<Vec<_>>();
+    // An expression may read the same setting several times.
+    found.dedup_by(|(one, _), (other, _)| one == other);
+    if found.len() == 1 { found.pop() } else { None }
+}
+
 struct Building<'b> {
     job: &'b Wanting<'b>,
     data_model: &'b DataModel,
@@ -184,7 +200,8 @@ impl Building<'_> {
             let mut keys = keys.filter_map(|key| settings.get(&key).map(|setting| (key, setting)));
             keys.find(|(_, setting)| matches!(setting.value, Own::Secret(_)))
         } else {
-            behind(settings, reads, *n, &parameter.value).map(|(key, setting)| (key.clone(), setting))
+            let whole = behind(settings, reads, *n, &parameter.value).map(|(key, setting)| (key.clone(), setting));
+            whole.or_else(|| part_of(settings, &all, &parameter.value))
         };
         let from = match found {
             Some((key, setting)) => {
