@@ -28,6 +28,7 @@ use resyncd::identity::{Subject, subjects_of_pem};
 use resyncd::lint::values::check as check_value;
 use resyncd::model::{KeyEncoding, MacAddr, Secret, Serial};
 use resyncd::onboarding::Code;
+use resyncd::packs::data_model::xml;
 use resyncd::packs::{Format, PathPattern};
 use resyncd::phone::cisco::alias::AliasMap;
 use resyncd::phone::cisco::condition::Condition;
@@ -51,7 +52,7 @@ use time::OffsetDateTime;
 pub type Parser = fn(&[u8]);
 
 /// All of them, by name.
-pub const TARGETS: [(&str, Parser); 26] = [
+pub const TARGETS: [(&str, Parser); 28] = [
     ("aastra_cfg", aastra_cfg),
     ("authorization", authorization),
     ("certificate", certificate),
@@ -59,6 +60,8 @@ pub const TARGETS: [(&str, Parser); 26] = [
     ("condition", condition),
     ("configuration", configuration),
     ("cwmp_soap", cwmp_soap),
+    ("data_model", data_model),
+    ("data_model_xml", data_model_xml),
     ("delivered", delivered),
     ("grandstream", grandstream_file),
     ("import", import),
@@ -191,6 +194,19 @@ pub fn manifest(data: &[u8]) {
 
 pub fn mapping(data: &[u8]) {
     pack_with("mapping.toml", data);
+}
+
+pub fn data_model(data: &[u8]) {
+    pack_with("tr069.toml", data);
+}
+
+/// What is read of a vendor's data model can be written, and is TOML.
+pub fn data_model_xml(data: &[u8]) {
+    let Some(text) = text(data) else { return };
+    if let Ok(parameters) = xml::import(text) {
+        let written = Document::from_text("tr069.toml", xml::as_toml(&parameters));
+        assert!(written.parse().is_ok(), "{}", written.text());
+    }
 }
 
 pub fn parameters(data: &[u8]) {

@@ -18,6 +18,7 @@ mod ci_example;
 mod cli_device;
 mod config;
 mod cwmp;
+mod data_model;
 mod delivery;
 mod diff;
 mod docs;

@@ -1,5 +1,7 @@
 //! `resyncd packs`: which phones the program knows, and which files they ask for.
 
+mod data_model;
+
 use std::io::Write;
 
 use serde_json::json;
@@ -10,7 +12,10 @@ use crate::packs::{Audience, Pack, Packs, UploadEntry};
 
 /// List the phone families, their models and their files.
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// Only this pack, with its files.
     pack: Option<String>,
     /// How the list is written.
@@ -18,18 +23,22 @@ pub struct Args {
     format: output::Format,
 }
 
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Exchange TR-069 data models with vendors and other ACSs.
+    #[command(subcommand)]
+    DataModel(data_model::Command),
+}
+
 impl Args {
     pub fn run(&self, config: &Config) -> Result<Ending, Failure> {
+        if let Some(Command::DataModel(command)) = &self.command {
+            return command.run(config);
+        }
         let packs = Packs::load(&config.templates, &config.profiles)?;
         let chosen: Vec<&Pack> = match &self.pack {
             None => packs.iter().collect(),
-            Some(name) => match packs.named(name) {
-                Some(pack) => vec![pack],
-                None => {
-                    let names: Vec<_> = packs.iter().map(|pack| pack.name.as_str()).collect();
-                    return Err(Failure::Other(format!("there is no pack \"{name}\"; there are {}", names.join(", "))));
-                }
-            },
+            Some(name) => vec![named(&packs, name)?],
         };
         match self.format {
             output::Format::Json => output::json(&chosen.iter().map(|pack| as_json(pack)).collect::<Vec<_>>())?,
@@ -39,6 +48,13 @@ impl Args {
         }
         Ok(Ending::Fine)
     }
+}
+
+fn named<'p>(packs: &'p Packs, name: &str) -> Result<&'p Pack, Failure> {
+    packs.named(name).ok_or_else(|| {
+        let names: Vec<_> = packs.iter().map(|pack| pack.name.as_str()).collect();
+        Failure::Other(format!("there is no pack \"{name}\"; there are {}", names.join(", ")))
+    })
 }
 
 fn describe(out: &mut dyn Write, pack: &Pack, whole: bool) -> std::io::Result<()> {

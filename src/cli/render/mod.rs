@@ -1,6 +1,8 @@
 //! `resyncd render`: the file that a phone would get.
 
-use super::{Ending, Failure, data_file, snapshot};
+mod acs;
+
+use super::{Ending, Failure, data_file, output, snapshot};
 use crate::config::Config;
 use crate::model::MacAddr;
 use crate::packs::{Audience, Candidate, FileEntry, Source};
@@ -19,6 +21,12 @@ pub struct Args {
     /// The path that the phone asks for; left out: its own profile.
     #[arg(long, value_name = "PATH")]
     file: Option<String>,
+    /// The data-model parameters that an ACS would set (TR-069), and where each comes from, instead of a file.
+    #[arg(long, conflicts_with_all = ["file", "delivered"])]
+    acs: bool,
+    /// How these are written.
+    #[arg(long, value_enum, default_value_t = output::Format::Human, requires = "acs")]
+    format: output::Format,
     /// The bytes as they are sent: compressed and encrypted as [delivery] says.
     #[arg(long)]
     delivered: bool,
@@ -34,6 +42,18 @@ impl Args {
     pub fn run(&self, config: &Config) -> Result<Ending, Failure> {
         let generation = snapshot::load(config, self.mac, self.files_only)?;
         let device = generation.profiles.device(self.mac).ok_or_else(|| no_device(self.mac))?;
+        if self.acs {
+            let shown = if self.show_secrets { Shown::Real } else { Shown::Masked };
+            let desired = generation.desired(device, &generation.settings(device), shown, &config.limits);
+            let desired = desired.map_err(|error| Failure::Other(error.to_string()))?;
+            let desired = desired.ok_or_else(|| {
+                let model = generation.packs.pack_and_model(device.model).map_or("phone", |(_, model)| &model.name);
+                Failure::Other(format!(
+                    "a {model} has no data model: its pack has no tr069.toml, or leaves the model out"
+                ))
+            })?;
+            return acs::write(&desired, self.format, self.show_secrets);
+        }
         let found = find(&generation, device, self.file.as_deref())?;
         let settings = generation.settings(device);
         let delivery = if self.delivered && found.file.delivery { Some(delivery_of(&settings)) } else { None };
