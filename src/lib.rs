@@ -3,6 +3,7 @@
 //! The modules point one way: `cli` → {`tls`, `http`} → `resync` → {`identity`, `packs`, `settings`, `render`, `delivery`, `store`,
 //! `events`} → {`model`, `document`}. ARCHITECTURE.md has the map.
 
+pub mod acs;
 pub mod api;
 pub mod brakes;
 pub mod cli;

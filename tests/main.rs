@@ -8,6 +8,7 @@
 )]
 
 mod access;
+mod acs;
 mod api;
 mod attacks;
 mod backup;

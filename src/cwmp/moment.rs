@@ -69,6 +69,7 @@ impl Moment {
         let text = format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}");
         match form {
             TimeForm::Seconds => text + "Z",
+            TimeForm::NoZone => text,
             TimeForm::Milliseconds => format!("{text}.{:03}Z", at.millisecond()),
         }
     }

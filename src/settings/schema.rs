@@ -413,6 +413,11 @@ password = { env = "ACS_000e08abcdef" }
             ),
             setting("check_sync_url", Text, "What the phone then asks for; `$$JOBID$$` stands for the NOTIFY's job."),
             setting(
+                "changed_on_phone",
+                Choice(&["restore", "keep"]),
+                "What the ACS does about a value that was changed on the phone: sets it back, or leaves it and tells. Unset: restore.",
+            ),
+            setting(
                 "params",
                 Paths,
                 "The phone's data-model parameters by their paths. They win over what the pack derives: `\"Device.X\" = \"text\"`, a number, `true`, or a secret reference.",
