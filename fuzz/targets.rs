@@ -12,6 +12,9 @@ use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use resyncd::config::{Config, Proxy, ProxyProtocol};
+use resyncd::cwmp::Quirks;
+use resyncd::cwmp::session::{Effect, Input, Session};
+use resyncd::cwmp::soap::{Envelope, Limits};
 use resyncd::delivery::{
     Delivery, Encryption, KeyDigest, MIN_RECORD_SIZE, decrypt_aes_256_cbc, decrypt_aes128gcm, gunzip,
 };
@@ -25,6 +28,7 @@ use resyncd::identity::{Subject, subjects_of_pem};
 use resyncd::lint::values::check as check_value;
 use resyncd::model::{KeyEncoding, MacAddr, Secret, Serial};
 use resyncd::onboarding::Code;
+use resyncd::packs::data_model::xml;
 use resyncd::packs::{Format, PathPattern};
 use resyncd::phone::cisco::alias::AliasMap;
 use resyncd::phone::cisco::condition::Condition;
@@ -48,13 +52,16 @@ use time::OffsetDateTime;
 pub type Parser = fn(&[u8]);
 
 /// All of them, by name.
-pub const TARGETS: [(&str, Parser); 25] = [
+pub const TARGETS: [(&str, Parser); 28] = [
     ("aastra_cfg", aastra_cfg),
     ("authorization", authorization),
     ("certificate", certificate),
     ("cisco_profile", cisco_profile),
     ("condition", condition),
     ("configuration", configuration),
+    ("cwmp_soap", cwmp_soap),
+    ("data_model", data_model),
+    ("data_model_xml", data_model_xml),
     ("delivered", delivered),
     ("grandstream", grandstream_file),
     ("import", import),
@@ -142,6 +149,34 @@ pub fn configuration(data: &[u8]) {
     });
 }
 
+/// An envelope of a phone: a mistake has its place, a session answers it once, and what it answers reads back with its ID.
+pub fn cwmp_soap(data: &[u8]) {
+    let input = match Envelope::read(data, &Limits::default()) {
+        Err(error) => {
+            assert!(error.at <= data.len(), "{error}: of {} bytes", data.len());
+            assert!(!error.to_string().contains('\n'), "{error}");
+            Input::Unreadable(error)
+        }
+        Ok(envelope) => Input::Envelope(Box::new(envelope)),
+    };
+    let mut effects = Session::new().step(input.clone());
+    if effects.1.iter().any(Effect::is_question) {
+        effects = effects.0.step(Input::Accepted);
+        assert_eq!(effects.1.iter().filter(|effect| effect.is_answer()).count(), 1);
+        let (session, second) = effects.0.step(input);
+        assert!(second.iter().any(|effect| effect.is_answer() || effect.is_question()));
+        effects.0 = session;
+    }
+    for effect in effects.1 {
+        if let Effect::Reply(reply) = effect {
+            let text = reply.write(&Quirks::default());
+            let read =
+                Envelope::read(text.as_bytes(), &Limits::default()).unwrap_or_else(|error| panic!("{error}\n{text}"));
+            assert_eq!((read.id, read.namespace), (reply.id, reply.namespace), "{text}");
+        }
+    }
+}
+
 pub fn layer(data: &[u8]) {
     let Some(text) = text(data) else { return };
     let document = Document::from_text("layer.toml", text.to_owned());
@@ -159,6 +194,19 @@ pub fn manifest(data: &[u8]) {
 
 pub fn mapping(data: &[u8]) {
     pack_with("mapping.toml", data);
+}
+
+pub fn data_model(data: &[u8]) {
+    pack_with("tr069.toml", data);
+}
+
+/// What is read of a vendor's data model can be written, and is TOML.
+pub fn data_model_xml(data: &[u8]) {
+    let Some(text) = text(data) else { return };
+    if let Ok(parameters) = xml::import(text) {
+        let written = Document::from_text("tr069.toml", xml::as_toml(&parameters));
+        assert!(written.parse().is_ok(), "{}", written.text());
+    }
 }
 
 pub fn parameters(data: &[u8]) {

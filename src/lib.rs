@@ -3,11 +3,13 @@
 //! The modules point one way: `cli` → {`tls`, `http`} → `resync` → {`identity`, `packs`, `settings`, `render`, `delivery`, `store`,
 //! `events`} → {`model`, `document`}. ARCHITECTURE.md has the map.
 
+pub mod acs;
 pub mod api;
 pub mod brakes;
 pub mod capacity;
 pub mod cli;
 pub mod config;
+pub mod cwmp;
 pub mod delivery;
 pub mod diff;
 pub mod document;

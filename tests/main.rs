@@ -8,6 +8,7 @@
 )]
 
 mod access;
+mod acs;
 mod api;
 mod attacks;
 mod backup;
@@ -17,6 +18,8 @@ mod check_formats;
 mod ci_example;
 mod cli_device;
 mod config;
+mod cwmp;
+mod data_model;
 mod delivery;
 mod diff;
 mod docs;

@@ -100,11 +100,34 @@ fn of_kind(kind: Kind, about: &str) -> RefOr<Schema> {
         Kind::Choice(choices) => described(words(choices)),
         Kind::Texts | Kind::Networks => list(text()),
         Kind::Choices(choices) => list(words(choices)),
+        Kind::Paths => {
+            let value = ObjectBuilder::new().schema_type(Type::Number).build();
+            let either = OneOfBuilder::new().item(boolean()).item(value);
+            let either = secret().into_iter().fold(either, |either, form| either.item(form));
+            by_path(about, r"", Schema::OneOf(either.build()).into())
+        }
+        Kind::Notifications => {
+            let words = text().enum_values(Some(["off", "passive", "active"].map(str::to_owned)));
+            by_path(about, r"\.?", words.build().into())
+        }
         Kind::Schedule => {
             let either = OneOfBuilder::new().item(integer(0, 31_536_000)).item(text());
             Schema::OneOf(either.description(Some(about)).build()).into()
         }
     }
+}
+
+/// A table by data-model paths; `end` is what may follow one.
+fn by_path(about: &str, end: &str, value: RefOr<Schema>) -> RefOr<Schema> {
+    let pattern =
+        format!(r"^(InternetGateway)?Device(\.([A-Za-z_][A-Za-z0-9_-]{{0,63}}|[1-9][0-9]{{0,5}})){{1,8}}{end}$");
+    let path = ObjectBuilder::new().schema_type(Type::String).max_length(Some(256)).pattern(Some(pattern)).build();
+    object()
+        .property_names(Some(Schema::Object(path)))
+        .additional_properties(Some(value))
+        .description(Some(about))
+        .build()
+        .into()
 }
 
 /// The forms of a secret: a record takes no files and variables of the server's.

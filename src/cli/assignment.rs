@@ -63,6 +63,9 @@ pub fn without(settings: &mut Map<String, Value>, texts: &mut Map<String, Value>
 pub fn path(name: &str) -> Vec<String> {
     match name.split_once('.') {
         Some(("params", parameter)) => vec!["params".to_owned(), parameter.to_owned()],
+        Some(("acs", _)) if let Some(key @ (Key::AcsParam(_) | Key::AcsNotification(_))) = Key::parse(name) => {
+            key.tree_path()
+        }
         _ => name.split('.').map(str::to_owned).collect(),
     }
 }
@@ -108,12 +111,14 @@ mod tests {
             "lines.1.enabled=true",
             "lines.1.codecs=g722; pcma",
             "params.a.b=x=y",
+            "acs.params.Device.LAN.DNSServers=192.0.2.1",
             "vars.site.name=@@home",
             "unset=params.Foo; lines.2",
         ]);
         let expected = serde_json::json!({
             "lines": {"1": {"user": "1001", "port": 5061, "enabled": true, "codecs": ["g722", "pcma"]}},
             "params": {"a.b": "x=y"},
+            "acs": {"params": {"Device.LAN.DNSServers": "192.0.2.1"}},
             "vars": {"site": {"name": "@home"}},
             "unset": ["params.Foo", "lines.2"],
         });

@@ -1,5 +1,6 @@
 //! The command line: one file per subcommand, and how each one ends.
 
+mod acs;
 mod amounts;
 mod assignment;
 mod audit;
@@ -71,6 +72,8 @@ enum Command {
     Device(device::Args),
     /// Set groups in the database.
     Group(group::Args),
+    /// Show phones as the auto-configuration server (TR-069) knows them.
+    Acs(acs::Args),
     Audit(audit::Args),
     Log(log::Args),
     Identify(identify::Args),
@@ -144,6 +147,7 @@ impl Cli {
             Command::Preview(args) => args.run(&self.config),
             Command::Device(args) => configuration().and_then(|config| args.run(&config)),
             Command::Group(args) => configuration().and_then(|config| args.run(&config)),
+            Command::Acs(args) => configuration().and_then(|config| args.run(&config)),
             Command::Audit(args) => configuration().and_then(|config| args.run(&config)),
             Command::Log(args) => configuration().and_then(|config| args.run(&config)),
             Command::Identify(args) => configuration().and_then(|config| args.run(&config)),

@@ -60,6 +60,8 @@ pub struct Listener {
     pub basic_without_tls: bool,
     /// Write header names as `Content-Length`, for clients that don't know them in lower case.
     pub title_case_headers: bool,
+    /// The path on which phones have sessions of CWMP; none: they have none here.
+    pub cwmp: Option<String>,
     /// None: every peer is the phone itself.
     pub proxy: Option<Proxy>,
 }
@@ -317,6 +319,8 @@ pub struct Limits {
     pub requests_per_connection: usize,
     /// Requests of phones that are being answered at a time.
     pub requests: usize,
+    /// Sessions of CWMP at a time.
+    pub sessions: usize,
     /// Bytes that a template may render.
     pub profile_bytes: usize,
     /// How long it may.

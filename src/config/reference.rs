@@ -143,6 +143,12 @@ pub static LISTENER: Table = Table {
             Value("false"),
             "Write the names of headers as `Content-Length` and not as `content-length`, for old phones that know them in no other case.",
         ),
+        key(
+            "cwmp",
+            Text("a path"),
+            Nothing("no sessions on this listener"),
+            "The path on which phones have sessions with the auto-configuration server (TR-069): `/cwmp`.",
+        ),
     ],
 };
 
@@ -457,6 +463,12 @@ pub static LIMITS: Table = Table {
             Integer(1, 1_000_000),
             Value("512"),
             "Requests that are being answered at a time, over all phone listeners. More are told 503 with `Retry-After` before anything is looked up or rendered; phones come back after their `Resync_Error_Retry_Delay`.",
+        ),
+        key(
+            "sessions",
+            Integer(1, 1_000_000),
+            Value("10000"),
+            "Sessions of CWMP (TR-069) at a time, over all phone listeners. Phones that want more are told 503 with `Retry-After`.",
         ),
         key("profile_bytes", Size(4 * KIB, 64 * MIB), Value("2 MiB"), "What a template may render."),
         key(

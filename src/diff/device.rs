@@ -5,12 +5,12 @@ use std::sync::{Arc, LazyLock};
 
 use regex::Regex;
 
-use super::Side;
 use super::cause::{Differing, Settings, differing};
 use super::change::{Change, Kind, Source, Subject};
 use super::file::{self, Shape, Sides};
 use super::group::Finding;
 use super::seal::Sealer;
+use super::{Side, acs};
 use crate::model::MacAddr;
 use crate::packs::{Audience, Effect, Effects, FileEntry, Format, Pack, Source as Body};
 use crate::render::{RenderError, Rendered, Shown};
@@ -115,6 +115,11 @@ impl Comparing<'_> {
             return found;
         }
         let is_moved = !found.is_empty();
+        found.extend(
+            acs::differences((old, new), (&settings.0, &settings.1), &differing, is_moved, self.limit)
+                .into_iter()
+                .map(|finding| Finding { change: personal(finding.change, new), ..finding }),
+        );
         // A phone's first profile and its later one are often made of the same: comparing one does for both.
         let mut compared: Vec<(Recipe<'_>, Vec<(Kind, Change)>)> = Vec::new();
         for (old_file, new_file) in pairs(files(old_pack, old), files(new_pack, new)) {

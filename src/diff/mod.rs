@@ -5,6 +5,7 @@
 //! Secrets are replaced by tokens ([`seal`]) before anything is rendered, so that a changed one is seen wherever a
 //! template puts it; in what is shown, tokens are masked.
 
+mod acs;
 mod cause;
 mod change;
 mod device;

@@ -71,6 +71,8 @@ pub enum Kind {
     Static,
     /// Many phones asked for in vain.
     Scan,
+    /// A phone had a session of CWMP, or wanted one.
+    Session,
     /// A connection that ended before any request: a failed handshake, a timeout, garbage.
     Connection,
 }

@@ -70,6 +70,7 @@ words! { Kind, "kind of event",
     Upload "upload" "A phone sent a file."
     Static "static" "A file of a folder was asked for: firmware, a ring tone, a dictionary."
     Scan "scan" "Many phones were asked for in vain: told once, and again when ten times as much was asked for."
+    Session "session" "A phone had a session with the ACS, or wanted one."
     Connection "connection" "A connection ended before any request came."
 }
 

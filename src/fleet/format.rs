@@ -166,7 +166,10 @@ fn column(title: &str) -> Result<Column, Option<String>> {
             let (first, rest) = dotted.split_once('.').unwrap_or((dotted, ""));
             Ok(Column::Setting(key, vec![first.to_owned(), rest.to_owned()]))
         }
-        Some(key) => Ok(Column::Setting(key, dotted.split('.').map(str::to_owned).collect())),
+        Some(key) => {
+            let path = key.tree_path();
+            Ok(Column::Setting(key, path))
+        }
         None => {
             let names = HEAD.into_iter().chain(SHORT.map(|(short, _)| short));
             Err(nearest(title, names).map(str::to_owned))
@@ -420,7 +423,7 @@ fn flatten(object: &Map<String, Value>, before: &str, cells: &mut Vec<(String, S
         let dotted = if before.is_empty() { name.clone() } else { format!("{before}.{name}") };
         let cell = match value {
             // A parameter with an access of its own is a table, too; its name may have dots in it.
-            Value::Object(inner) if before != "params" => {
+            Value::Object(inner) if before != "params" && before != "acs.params" => {
                 flatten(inner, &dotted, cells)?;
                 continue;
             }
@@ -448,7 +451,7 @@ fn is_read_back(dotted: &str, cell: &str, value: &Value) -> bool {
     }
     match (&key, value) {
         // A parameter's number and its text are the same to a phone.
-        (Key::Param(_), Value::Number(_) | Value::Bool(_) | Value::String(_)) => true,
+        (Key::Param(_) | Key::AcsParam(_), Value::Number(_) | Value::Bool(_) | Value::String(_)) => true,
         _ if cell == MASK => true,
         _ => typed(&key, cell).is_ok_and(|read| read == *value),
     }

@@ -27,7 +27,7 @@ impl Secrecy {
     pub fn paths(&self, tree: &Tree, layer: &Layer) -> BTreeSet<Vec<String>> {
         let secret = layer.leaves.iter().filter(|leaf| match (&leaf.key, &leaf.value) {
             (_, Value::Secret(_)) => true,
-            (Key::Param(name) | Key::Var(name), _) => self.0.holds(name),
+            (Key::Param(name) | Key::AcsParam(name) | Key::Var(name), _) => self.0.holds(name),
             _ => false,
         });
         secret.map(|leaf| tree.path_of(&leaf.key)).collect()

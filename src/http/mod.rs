@@ -3,12 +3,14 @@
 
 mod admin;
 mod brake;
+mod cwmp;
 mod folders;
 mod phones;
 mod uploads;
 mod work;
 
 pub use admin::{Admin, Load};
+pub use cwmp::Endpoint;
 pub use folders::Folders;
 pub use phones::Phones;
 pub use work::Work;

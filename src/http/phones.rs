@@ -12,6 +12,7 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use hyper::body::Incoming;
 use time::OffsetDateTime;
 
+use super::cwmp::Endpoint;
 use super::folders::{Folders, counted};
 use super::work::Work;
 use crate::brakes::Brakes;
@@ -28,12 +29,14 @@ use crate::uploads::Uploads;
 pub struct Phones {
     pub(super) pipeline: Arc<Pipeline>,
     pub(super) records: Arc<Records>,
-    onboarding: Onboarding,
+    pub(super) onboarding: Onboarding,
     pub(super) recorder: Recorder,
     pub(super) uploads: Uploads,
     folders: Arc<Folders>,
     pub(super) brakes: Brakes,
     pub(super) work: Work,
+    /// None: no listener has sessions of CWMP.
+    endpoint: Option<Endpoint>,
 }
 
 impl Phones {
@@ -46,7 +49,14 @@ impl Phones {
         folders: Folders,
         (brakes, work): (Brakes, Work),
     ) -> Self {
-        Self { pipeline, records, onboarding, recorder, uploads, folders: Arc::new(folders), brakes, work }
+        let (folders, endpoint) = (Arc::new(folders), None);
+        Self { pipeline, records, onboarding, recorder, uploads, folders, brakes, work, endpoint }
+    }
+
+    /// The same, holding sessions of CWMP, too.
+    #[must_use]
+    pub fn with_sessions(self, endpoint: Endpoint) -> Self {
+        Self { endpoint: Some(endpoint), ..self }
     }
 
     /// Answers one request. Its body is read only where it is an upload, or a form, of a phone that may send it.
@@ -76,6 +86,10 @@ impl Phones {
             if_none_match: if_none_match.as_deref(),
             authorization: authorization.as_ref(),
         };
+        let path = target.split('?').next().unwrap_or_default();
+        if let Some(endpoint) = self.endpoint.as_ref().filter(|endpoint| endpoint.is_at(&connection.listener, path)) {
+            return self.converse(endpoint, &connection, &asked, &parts, body, turn).await;
+        }
         let is_read = matches!(parts.method, Method::GET | Method::HEAD);
         let folder = Target::of(target).filter(|_| is_read).and_then(|target| self.folders.find(&target.path));
         let Some(found) = folder else {

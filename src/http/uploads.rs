@@ -19,7 +19,7 @@ use crate::uploads::opened::Opening;
 use crate::uploads::{About, Kept, UploadError};
 
 /// Why a body did not come to its end.
-enum BodyError {
+pub(super) enum BodyError {
     Slow,
     /// The phone went away, or broke the rules of HTTP.
     Broken(String),
@@ -190,7 +190,7 @@ impl Phones {
 }
 
 /// The next bytes of a body; none at its end.
-async fn next(body: &mut Incoming, deadline: Deadline) -> Result<Option<Bytes>, BodyError> {
+pub(super) async fn next(body: &mut Incoming, deadline: Deadline) -> Result<Option<Bytes>, BodyError> {
     loop {
         match timeout_at(deadline, body.frame()).await {
             Err(_) => return Err(BodyError::Slow),

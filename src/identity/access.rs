@@ -24,6 +24,14 @@ pub struct Access {
 }
 
 impl Access {
+    /// What opens a session of CWMP: certificate and networks as they open files, and the user and password of `[acs]`, or of
+    /// `[credentials]` where these open files.
+    pub fn for_sessions(settings: &Effective) -> Self {
+        let files = Self::of(settings);
+        let credentials = Credentials::of_acs(settings).or(files.credentials);
+        Self { password: credentials.is_some(), credentials, token: false, encrypted: false, ..files }
+    }
+
     /// Reads the settings; what is not set opens nothing.
     pub fn of(settings: &Effective) -> Self {
         let password = settings.boolean("access.password").unwrap_or(false);

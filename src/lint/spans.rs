@@ -9,6 +9,7 @@ use regex::{Captures, Regex};
 use super::finding::{Finding, Mark, Source};
 use crate::config::reference::{self, TABLES};
 use crate::packs::Packs;
+use crate::packs::data_model::DataModel;
 use crate::settings::schema::{Kind, SECTIONS, TOP};
 
 /// Which values no line may show.
@@ -32,7 +33,11 @@ impl SecretNames {
         let lists = packs.iter().map(|pack| &pack.parameters);
         let parameters =
             lists.flat_map(|list| list.names().filter(|name| list.get(name).is_some_and(|one| one.secret)));
-        let names = Self::of_settings().chain(parameters.map(str::to_owned)).collect();
+        // A data-model path ends with the parameter's own name.
+        let paths = packs.iter().filter_map(|pack| pack.data_model.as_ref()).flat_map(DataModel::parameters);
+        let paths =
+            paths.filter(|parameter| parameter.secret).filter_map(|parameter| parameter.path.rsplit('.').next());
+        let names = Self::of_settings().chain(parameters.chain(paths).map(str::to_owned)).collect();
         Self { names, harmless: None }
     }
 

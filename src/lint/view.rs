@@ -13,7 +13,7 @@ use crate::config::{Config, Listener};
 use crate::document::{DeTable, DeValue, Document};
 use crate::packs::{self, Audience, FileEntry, Format, Model, Pack, Source};
 use crate::phone::{Maker, Parameters};
-use crate::render::{Parameter, RenderError, Shown};
+use crate::render::{Desired, Parameter, Refused, RenderError, Shown, is_managed};
 use crate::resync::{Device, Generation};
 use crate::settings::Effective;
 
@@ -89,6 +89,7 @@ pub struct DeviceView<'d> {
     pub maker: Option<Maker>,
     cisco: OnceCell<Option<CiscoPhone>>,
     parameters: OnceCell<Parameters>,
+    desired: OnceCell<Option<Result<Desired, RenderError>>>,
 }
 
 impl Profile {
@@ -182,7 +183,8 @@ impl<'d> Deployment<'d> {
             files.push(FileView { entry, path, same_as, outcome });
         }
         let (maker, cisco, parameters) = (Maker::of(&model.name), OnceCell::new(), OnceCell::new());
-        Some(DeviceView { deployment: self, device, pack, model, settings, files, maker, cisco, parameters })
+        let desired = OnceCell::new();
+        Some(DeviceView { deployment: self, device, pack, model, settings, files, maker, cisco, parameters, desired })
     }
 
     /// A finding at a key of the configuration: `["tls", "certificate"]` of a listener, or of the file's top. What a
@@ -288,6 +290,36 @@ impl<'d> DeviceView<'d> {
             CiscoPhone::new(self.device, &self.model.name, profile)
         });
         phone.as_ref()
+    }
+
+    /// What an ACS would set; none where nothing says that one manages the phone, or the phone has no data model.
+    pub fn desired(&self) -> Option<&Result<Desired, RenderError>> {
+        let made = self.desired.get_or_init(|| {
+            if !is_managed(self.settings) {
+                return None;
+            }
+            let (generation, limit) = (self.deployment.generation, &self.deployment.config.limits);
+            generation.desired(self.device, self.settings, Shown::Masked, limit).transpose()
+        });
+        made.as_ref()
+    }
+
+    /// What of that the phone would refuse.
+    pub fn refused(&self) -> &[Refused] {
+        match self.desired() {
+            Some(Ok(desired)) => &desired.refused,
+            _ => &[],
+        }
+    }
+
+    /// A finding at what makes a refused parameter, told by its path and why.
+    pub fn at_refused(&self, refused: &Refused, mark: Mark) -> Finding {
+        let finding = Finding::new(format!("{} {}", refused.path, refused.why));
+        let finding = finding.in_line(refused.from.file.clone(), refused.from.line);
+        match &refused.from.key {
+            Some(key) => finding.key(key).mark(mark),
+            None => finding.key(&refused.path).mark(Mark::Line),
+        }
     }
 
     /// The parameters of the device's own profile, as an emulated phone holds them.

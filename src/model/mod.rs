@@ -1,6 +1,7 @@
 //! The small types that everything else is built from. Each refuses a wrong value when it is made, so that nothing
 //! further in has to check again.
 
+pub mod data_path;
 mod escape;
 mod fingerprint;
 mod key_encoding;

@@ -25,6 +25,9 @@ pub struct Entry {
     pub names: Vec<Option<Arc<str>>>,
 }
 
+/// What is wrong with a parameter's name, and what may have been meant; none where it can be made.
+pub(super) type Refuse<'r> = dyn Fn(&str) -> Option<(String, Option<String>)> + 'r;
+
 /// The expressions for the models of one family, each list in the order in which it is written.
 #[derive(Debug, Clone, Default)]
 pub struct Expressions {
@@ -63,18 +66,47 @@ impl Mapping {
         let table = document.parse()?;
         let problems = RefCell::new(Problems::default());
         let reader = Reader::new(&document, &table, &problems);
-        let families = families(&models.list);
-        let names = reader.table("names").map(|table| per_family(table, &families, Names::read)).unwrap_or_default();
-        let written =
-            reader.table("parameters").map(|table| per_family(table, &families, Written::read)).unwrap_or_default();
+        let (names, written) = (reader.table("names"), reader.table("parameters"));
+        let refuse = |name: &str| {
+            if parameters.open || parameters.get(name).is_some() {
+                return None;
+            }
+            let help = nearest(name, parameters.names()).map(|name| format!("did you mean \"{name}\"?"));
+            Some((format!("{name} is not in parameters.toml, which says that it is complete"), help))
+        };
+        let mut found = Problems::default();
+        let mapping = Self::of_tables(document.path(), names, written, models, &refuse, &mut found);
         reader.finish();
-        let mut mapping = Self { source: document.path().clone(), families: HashMap::new() };
+        let mut problems = problems.into_inner();
+        problems.extend(found);
+        problems.into_result(mapping)
+    }
+
+    /// A mapping without expressions.
+    pub(super) fn empty(source: &Arc<Path>) -> Self {
+        Self { source: source.clone(), families: HashMap::new() }
+    }
+
+    /// The mapping of a file's tables of names and expressions. What `refuse` says of a parameter's name is wrong with its
+    /// expression.
+    pub(super) fn of_tables(
+        source: &Arc<Path>,
+        names: Option<Reader<'_>>,
+        written: Option<Reader<'_>>,
+        models: &Models,
+        refuse: &Refuse<'_>,
+        problems: &mut Problems,
+    ) -> Self {
+        let families = families(&models.list);
+        let names = names.map(|table| per_family(table, &families, Names::read)).unwrap_or_default();
+        let written = written.map(|table| per_family(table, &families, Written::read)).unwrap_or_default();
+        let mut mapping = Self::empty(source);
         let mut found = Problems::default();
         for family in &families {
             let mut building = Building {
                 models: models.list.iter().filter(|model| model.family == *family).collect(),
                 names: [names.get(""), names.get(family)].into_iter().flatten().collect(),
-                parameters,
+                refuse,
                 source: &mapping.source,
                 problems: &mut found,
             };
@@ -87,14 +119,13 @@ impl Mapping {
             }
             mapping.families.insert(family.clone(), expressions);
         }
-        let mut problems = problems.into_inner();
         for problem in found {
             // What is common to all families is wrong once, not once a family.
             if !problems.iter().any(|known| *known == problem) {
                 problems.push(problem);
             }
         }
-        problems.into_result(mapping)
+        mapping
     }
 }
 
@@ -204,7 +235,7 @@ impl Written {
 struct Building<'b> {
     models: Vec<&'b Model>,
     names: Vec<&'b Names>,
-    parameters: &'b ParameterList,
+    refuse: &'b Refuse<'b>,
     source: &'b Arc<Path>,
     problems: &'b mut Problems,
 }
@@ -242,16 +273,8 @@ impl Building<'_> {
         if names.iter().all(Option::is_none) && count > 0 && written.pattern.contains('{') && scope == Scope::Once {
             self.problem(written, "has a placeholder outside of each.line and each.key".to_owned(), None);
         }
-        if !self.parameters.open {
-            let unknown = names.iter().flatten().find(|name| self.parameters.get(name).is_none()).cloned();
-            if let Some(name) = unknown {
-                let help = nearest(&name, self.parameters.names()).map(|name| format!("did you mean \"{name}\"?"));
-                self.problem(
-                    written,
-                    format!("{name} is not in parameters.toml, which says that it is complete"),
-                    help,
-                );
-            }
+        if let Some((message, help)) = names.iter().flatten().find_map(|name| (self.refuse)(name)) {
+            self.problem(written, message, help);
         }
         if written.expression.contains("set_global") {
             let message = "an expression can't set a variable for others: {% set_global %}".to_owned();

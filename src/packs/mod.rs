@@ -3,6 +3,7 @@
 //! A pack is read and checked here, and asked which of its files answers to a path and what it makes of a User-Agent or
 //! certificate. Rendering is [`crate::render`]'s.
 
+pub mod data_model;
 mod format;
 mod identify;
 mod manifest;

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
+use super::data_model::{DataModel, ProductClass};
 use super::identify::{Identified, Patterns};
 use super::manifest::{FileEntry, Model, Models, Source, files, models};
 use super::mapping::Mapping;
@@ -38,6 +39,8 @@ pub struct Pack {
     pub uploads: Vec<UploadEntry>,
     pub mappings: BTreeMap<String, Mapping>,
     pub parameters: ParameterList,
+    /// `tr069.toml`; none where its phones know no ACS.
+    pub data_model: Option<DataModel>,
     /// `defaults.toml`.
     pub defaults: Layer,
     pub templates: Vec<TemplateText>,
@@ -190,6 +193,31 @@ impl Packs {
         candidates
     }
 
+    /// The pack of a phone that an ACS knows by this OUI and product class, and its model where the class names one. A pack
+    /// that names no OUI is told by the model alone. Nothing where several packs could be meant.
+    pub fn identify_cpe(&self, oui: &str, product_class: &str) -> Option<(usize, Option<ModelId>)> {
+        let oui = oui.to_ascii_uppercase();
+        let named = self.model(product_class);
+        let mut candidates = Vec::new();
+        for (index, pack) in self.list.iter().enumerate() {
+            let Some(data_model) = &pack.data_model else { continue };
+            let quirks = data_model.quirks(None);
+            let model = named.filter(|model| {
+                model.pack == index && quirks.product_class == ProductClass::Model && data_model.is_for(model.model)
+            });
+            match (quirks.oui.contains(&oui), model) {
+                (true, Some(_)) => return Some((index, model)),
+                (false, Some(_)) if quirks.oui.is_empty() => candidates.push((index, model)),
+                (true, None) => candidates.push((index, None)),
+                (false, _) => {}
+            }
+        }
+        match candidates.as_slice() {
+            [one] => Some(*one),
+            _ => None,
+        }
+    }
+
     /// What the packs read from a User-Agent, and which pack did.
     pub fn identify_user_agent(&self, text: &str) -> Option<(usize, Identified)> {
         if text.len() > USER_AGENT_LIMIT {
@@ -273,6 +301,10 @@ impl Pack {
                 Err(found) => problems.extend(found),
             }
         }
+        let data_model = DataModel::read(folder, &models, &files, &uploads).unwrap_or_else(|found| {
+            problems.extend(found);
+            None
+        });
         let defaults = folder.join("defaults.toml");
         let defaults = if defaults.is_file() {
             Document::read(&defaults)
@@ -302,6 +334,7 @@ impl Pack {
             uploads,
             mappings,
             parameters,
+            data_model,
             defaults,
             templates,
             patterns,

@@ -57,16 +57,14 @@ impl Tree {
     /// The path that a setting's value stands at, in the form that it was written in.
     pub fn path_of(&self, key: &Key) -> Vec<String> {
         match key {
-            Key::Param(name) | Key::ParamAccess(name) => {
-                let mut path = vec!["params".to_owned(), name.to_string()];
-                if matches!(key, Key::ParamAccess(_)) {
-                    path.push("access".to_owned());
-                } else if self.get(&path).is_some_and(|value| value.get("value").is_some()) {
+            Key::Param(_) => {
+                let mut path = key.tree_path();
+                if self.get(&path).is_some_and(|value| value.get("value").is_some()) {
                     path.push("value".to_owned());
                 }
                 path
             }
-            _ => key.to_string().split('.').map(str::to_owned).collect(),
+            _ => key.tree_path(),
         }
     }
 

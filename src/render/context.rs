@@ -80,6 +80,10 @@ impl Building<'_> {
             if setting.kind == Kind::Secret && self.shown == Shown::Absent {
                 continue;
             }
+            // Parameters of the phone's own, which are laid over what expressions make.
+            if matches!(setting.kind, Kind::Paths | Kind::Notifications) {
+                continue;
+            }
             let found = Key::of(section.name, n, setting.name)
                 .and_then(|key| self.settings.get(&key).map(|setting| (key, setting)));
             let value = match found {

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 
 use tera::{ErrorKind, Tera, Value};
 
+use super::acs::Wanting;
 use super::context::{self, Built, Shown};
 use super::error::RenderError;
 use super::form::Form;
@@ -13,7 +14,8 @@ use super::parameters::{self, Compiled, Making, Parameter};
 use super::params::SharedParams;
 use super::{check, escape, filters, grandstream};
 use crate::model::{MacAddr, Secret, Serial};
-use crate::packs::{FileEntry, Format, Model, Pack, Source};
+use crate::packs::data_model::FILE;
+use crate::packs::{FileEntry, Format, Mapping, Model, Pack, ParameterList, Source};
 use crate::settings::Effective;
 
 /// One pack, ready to render.
@@ -26,6 +28,8 @@ pub struct Engine {
     guarded: HashMap<String, Guarded>,
     /// By mapping file and family.
     mappings: BTreeMap<String, HashMap<String, Compiled>>,
+    /// Of the data model, by family.
+    acs: HashMap<String, Compiled>,
 }
 
 /// The device that a file is for.
@@ -101,6 +105,15 @@ impl Engine {
             }
             mappings.insert(name.clone(), families);
         }
+        let mut acs = HashMap::new();
+        if let Some(data_model) = &pack.data_model {
+            for (family, _) in data_model.mapping.families() {
+                match Compiled::new(&mut expressions, &data_model.mapping, FILE, family) {
+                    Ok(compiled) => drop(acs.insert(family.to_owned(), compiled)),
+                    Err(error) => errors.push(error),
+                }
+            }
+        }
         // A template has two names, is compiled for every format, and an expression for every family.
         let mut told = Vec::new();
         errors.retain(|error| {
@@ -108,7 +121,7 @@ impl Engine {
             told.push(error.clone());
             is_new
         });
-        if errors.is_empty() { Ok(Self { layouts, expressions, guarded, mappings }) } else { Err(errors) }
+        if errors.is_empty() { Ok(Self { layouts, expressions, guarded, mappings, acs }) } else { Err(errors) }
     }
 
     /// Makes a file: rendered, escaped, checked.
@@ -119,7 +132,8 @@ impl Engine {
         let _guard = Guard::begin(job.limit);
         let (lines, keys) = job.model.map_or((0, 0), |model| (model.lines, model.keys));
         let mut built = context::build(job.settings, lines, keys, job.shown)?;
-        facts(job, &mut built);
+        facts(job.model, job.device, job.form, &mut built);
+        built.context.insert_value("file", file_facts(job));
         let mut list = Vec::new();
         if let Some(mapping_name) = mapping {
             if let Some(mapping) = job.pack.mappings.get(mapping_name) {
@@ -175,6 +189,40 @@ impl Engine {
     }
 }
 
+impl Engine {
+    /// What the expressions of the data model make of a device's settings, each name once.
+    pub(super) fn acs_parameters(&self, job: &Wanting<'_>, mapping: &Mapping) -> Result<Made, RenderError> {
+        let _guard = Guard::begin(job.limit);
+        let mut built = context::build(job.settings, job.model.lines, job.model.keys, job.shown)?;
+        facts(Some(job.model), Some(job.device), None, &mut built);
+        let mut file = tera::Map::default();
+        file.insert("name".into(), Value::from("acs"));
+        file.insert("path".into(), Value::none());
+        built.context.insert_value("file", Value::from(file));
+        let making = Making {
+            tera: &self.expressions,
+            compiled: self.acs.get(&job.model.family),
+            mapping,
+            list: &ParameterList::unknown(),
+            // SOAP is XML.
+            format: Format::Xml,
+            settings: job.settings,
+            shared: None,
+            params: false,
+            shown: job.shown,
+            limit: job.limit,
+        };
+        let (list, _) = making.make(&mut built).map_err(|error| scrubbed(error, &built.secrets))?;
+        Ok(Made { list, secrets: built.secrets })
+    }
+}
+
+/// What expressions made, and the secrets that they saw.
+pub(super) struct Made {
+    pub list: Vec<Parameter>,
+    pub secrets: Vec<Secret>,
+}
+
 fn instance(format: Format) -> Tera {
     let mut tera = Tera::default();
     // Every name ends with nothing: escaping is on for all templates.
@@ -186,11 +234,11 @@ fn instance(format: Format) -> Tera {
 }
 
 /// What a context holds beside the settings.
-fn facts(job: &Job<'_>, built: &mut Built) {
-    let request = job.form.map_or_else(|| Form::default().as_request(), Form::as_request);
+fn facts(model: Option<&Model>, device: Option<&DeviceFacts>, form: Option<&Form>, built: &mut Built) {
+    let request = form.map_or_else(|| Form::default().as_request(), Form::as_request);
     built.context.insert_value("request", request);
-    let mut model = tera::Map::default();
-    if let Some(own) = job.model {
+    if let Some(own) = model {
+        let mut model = tera::Map::default();
         let mut facts = tera::Map::default();
         for (name, value) in &own.facts {
             facts.insert(name.clone().into(), Value::from(value.as_str()));
@@ -202,7 +250,7 @@ fn facts(job: &Job<'_>, built: &mut Built) {
         model.insert("facts".into(), Value::from(facts));
         built.context.insert_value("model", Value::from(model));
     }
-    if let Some(own) = job.device {
+    if let Some(own) = device {
         let mut device = tera::Map::default();
         device.insert("mac".into(), Value::from(own.mac.to_string()));
         device.insert("mac_upper".into(), Value::from(own.mac.upper()));
@@ -211,6 +259,10 @@ fn facts(job: &Job<'_>, built: &mut Built) {
         device.insert("group".into(), own.group.as_deref().map_or_else(Value::none, Value::from));
         built.context.insert_value("device", Value::from(device));
     }
+}
+
+/// What a context tells of the file that is made.
+fn file_facts(job: &Job<'_>) -> Value {
     let mut file = tera::Map::default();
     file.insert("name".into(), Value::from(job.file.name.as_str()));
     // The path that the manifest names first, and not the one asked for: the same file is the same under each of its paths.
@@ -218,7 +270,7 @@ fn facts(job: &Job<'_>, built: &mut Built) {
     let model_name = job.model.map_or("", |model| &*model.name);
     let path = job.file.paths.iter().find_map(|path| path.fill(mac, serial, model_name));
     file.insert("path".into(), path.map_or_else(Value::none, Value::from));
-    built.context.insert_value("file", Value::from(file));
+    Value::from(file)
 }
 
 /// Tera's own message and the line of the template, without the template's text.
@@ -307,7 +359,7 @@ pub(super) fn stopped_at(template: String, stopped: Stopped, limit: Limit) -> Re
 }
 
 /// Takes secrets out of a message of the template engine's, which may quote a value.
-fn scrubbed(error: RenderError, secrets: &[Secret]) -> RenderError {
+pub(super) fn scrubbed(error: RenderError, secrets: &[Secret]) -> RenderError {
     let scrub = |message: String| {
         secrets.iter().filter_map(Secret::expose_text).filter(|secret| !secret.trim().is_empty()).fold(
             message,

@@ -8,6 +8,9 @@ use base64::engine::general_purpose::STANDARD;
 use regex::Regex;
 use tera::{Error, Kwargs, State, Tera, TeraResult, Value};
 
+use crate::model::fingerprint;
+use crate::packs::data_model::date_time_of;
+
 /// Filters that would switch escaping off, or escape for another format than the file's.
 const FORBIDDEN: [&str; 5] = ["safe", "escape", "escape_html", "escape_xml", "newlines_to_br"];
 
@@ -58,10 +61,24 @@ pub fn register(tera: &mut Tera) {
     });
     tera.register_filter("base64", |value: &str, _: Kwargs, _: &State| STANDARD.encode(value));
     tera.register_filter("url_encode", |value: &str, _: Kwargs, _: &State| percent_encoded(value).to_string());
+    tera.register_filter("spread", |value: &str, kwargs: Kwargs, _: &State| -> TeraResult<i64> {
+        let within = kwargs.must_get::<i64>("within")?;
+        Ok(spread(value, within))
+    });
+    tera.register_filter("date_time", |value: i64, _: Kwargs, _: &State| -> TeraResult<String> {
+        date_time_of(value).ok_or_else(|| Error::message("is no time before the year 10000"))
+    });
     tera.register_filter("clock", |value: i64, _: Kwargs, _: &State| {
         let (sign, seconds) = if value < 0 { ("-", value.unsigned_abs()) } else { ("", value.unsigned_abs()) };
         format!("{sign}{}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
     });
+}
+
+/// A number from 0 up to `within`, always the same for a text and evenly spread over many: so that phones that do something
+/// every so often don't all do it at once.
+fn spread(text: &str, within: i64) -> i64 {
+    let within = u64::try_from(within).unwrap_or(0).max(1);
+    i64::try_from(fingerprint(text.as_bytes()) % within).unwrap_or(0)
 }
 
 /// Everything but letters, digits and `-._~` as %XX.
@@ -91,6 +108,14 @@ mod tests {
             render("{{ 7 | pad(width=2) }} {{ 184 | hex(width=4) }} {{ n | clock }}").unwrap(),
             "07 00b8 -0:30:00"
         );
+        assert_eq!(
+            render("{{ 3661 | date_time }} {{ 0 | date_time | trim_end(pat='Z') }}").unwrap(),
+            "1970-01-01T01:01:01Z 1970-01-01T00:00:00"
+        );
+        let spread = render("{{ t | spread(within=3600) }}").unwrap();
+        assert_eq!(spread, render("{{ t | spread(within=3600) }}").unwrap());
+        assert!(spread.parse::<u16>().unwrap() < 3600);
+        assert_eq!(render("{{ t | spread(within=0) }}").unwrap(), "0");
         assert_eq!(render("{{ t | base64 }} {{ t | url_encode }}").unwrap(), "YSBiL2M= a%20b%2Fc");
     }
 

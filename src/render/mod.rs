@@ -4,6 +4,8 @@
 //! lays the list out, every value is escaped for the file's format on the way, and the result is checked against the
 //! format's grammar before anyone gets it.
 
+mod acs;
+mod behind;
 mod check;
 mod context;
 mod engine;
@@ -16,6 +18,8 @@ mod guard;
 mod parameters;
 mod params;
 
+pub use acs::{Desired, DesiredParameter, DesiredValue, Refused, Source as AcsSource, Wanting, is_managed};
+pub use behind::{behind, text};
 pub use context::{MASK, Shown};
 pub use engine::{DeviceFacts, Engine, Job, Rendered};
 pub use error::RenderError;

@@ -12,7 +12,9 @@ use super::profiles::{Device, Profiles};
 use crate::delivery::{Delivery, Encryption, KeyDigest};
 use crate::document::{Problem, Problems};
 use crate::packs::{FileEntry, ModelId, Pack, Packs, ParameterList, Source};
-use crate::render::{DeviceFacts, Engine, Form, Job, Limit, RenderError, Rendered, SharedParams, Shown};
+use crate::render::{
+    Desired, DeviceFacts, Engine, Form, Job, Limit, RenderError, Rendered, SharedParams, Shown, Wanting,
+};
 use crate::settings::{Effective, Layer};
 
 /// One loaded, validated set of packs and file layers.
@@ -254,6 +256,30 @@ impl Generation {
             shown,
             limit: limit.into(),
             form,
+        })
+    }
+
+    /// What a device should hold by its data model; none where its pack has none.
+    ///
+    /// # Errors
+    /// Where an expression fails, or a secret can't be had.
+    pub fn desired(
+        &self,
+        device: &Device,
+        settings: &Effective,
+        shown: Shown,
+        limit: impl Into<Limit>,
+    ) -> Result<Option<Desired>, RenderError> {
+        let (pack, model) = self.packs.pack_and_model(device.model).ok_or(RenderError::Missing("a model"))?;
+        let engine = self.engines.get(device.model.pack).ok_or(RenderError::Missing("a pack"))?;
+        engine.desired(&Wanting {
+            pack,
+            model_index: device.model.model,
+            model,
+            device: &self.facts(device),
+            settings,
+            shown,
+            limit: limit.into(),
         })
     }
 

@@ -24,9 +24,7 @@ impl Pipeline {
             time: request.time,
         };
         let claim = self.passwords.as_ref().and_then(|passwords| passwords.claim(&carried));
-        let (files, uploads, keys) = (None, Vec::new(), Vec::new());
-        let mut inquiry =
-            Inquiry { generation, files, uploads, keys, code: None, token: None, claim, of_devices: false };
+        let mut inquiry = Inquiry { claim, ..Inquiry::about_nothing(generation) };
         let Some(Target { path, token }) = Target::of(request.target) else { return inquiry };
         let packs = &inquiry.generation.packs;
         let files = packs.matches(&path);
@@ -73,10 +71,19 @@ pub struct Inquiry {
 }
 
 impl Inquiry {
+    pub(super) fn about_nothing(generation: Arc<Generation>) -> Self {
+        let (files, uploads, keys) = (None, Vec::new(), Vec::new());
+        Self { generation, files, uploads, keys, code: None, token: None, claim: None, of_devices: false }
+    }
+
     /// The phone whose password is tried, if one is. Known or not: nobody has been looked up for this.
     pub fn tries_password_of(&self) -> Option<MacAddr> {
         self.claim.as_ref().filter(|claim| claim.is_try())?;
-        self.files.iter().flatten().chain(&self.uploads).find_map(|candidate| candidate.captures.mac)
+        let mut candidates = self.files.iter().flatten().chain(&self.uploads);
+        let named = |key: &DeviceKey| if let DeviceKey::Mac(mac) = key { Some(*mac) } else { None };
+        // A session has no file: it is about whom its Inform names.
+        let said = || if self.files.is_none() { self.keys.iter().find_map(named) } else { None };
+        candidates.find_map(|candidate| candidate.captures.mac).or_else(said)
     }
 
     /// Lets the password that it came with hold for nobody.

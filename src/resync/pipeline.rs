@@ -422,7 +422,7 @@ impl<'a> Asking<'a> {
         said_key(&self.generation.packs, self.request).map_or(Ok(None), |key| self.device_named(&key))
     }
 
-    fn device_named(&self, key: &DeviceKey) -> Result<Option<Arc<Device>>, Stop> {
+    pub(super) fn device_named(&self, key: &DeviceKey) -> Result<Option<Arc<Device>>, Stop> {
         let profiles = &self.generation.profiles;
         let device = self.found.device(key, profiles).map_err(|lookup| match lookup {
             Lookup::Broken(why) => refused(Refusal::BrokenRecord, why.as_str()),

@@ -60,12 +60,13 @@ impl<'a> Asking<'a> {
     /// Finds out whether it is a device's own phone, where there is nothing for that to be asked for.
     pub(super) fn prove(&mut self, candidate: &Candidate, device: &Device) {
         let access = Access::of(&self.generation.settings(device));
-        self.proven = self.check_access(candidate, &access, device, Opening::default()).is_ok();
+        self.proven = self.check_access(candidate.captures.code.is_some(), &access, device, Opening::default()).is_ok();
     }
 
+    /// `has_code`: it came with the code of an invitation.
     pub(super) fn check_access(
         &mut self,
-        candidate: &Candidate,
+        has_code: bool,
         access: &Access,
         device: &Device,
         opening: Opening,
@@ -74,11 +75,11 @@ impl<'a> Asking<'a> {
         let pack = self.generation.packs.get(device.model.pack);
         let foreign = root.zip(pack).filter(|(root, pack)| !pack.takes_root(Some(root)));
         let foreign = foreign.map(|(root, pack)| not_vouched(root, &pack.name));
-        if let Some(problem) = foreign.as_ref().filter(|_| candidate.captures.code.is_some()) {
+        if let Some(problem) = foreign.as_ref().filter(|_| has_code) {
             return Err(refused(Refusal::Invitation, problem.as_str()));
         }
         // Whoever came with the code, over TLS, was made this device by it just now.
-        if candidate.captures.code.is_some() {
+        if has_code {
             return Ok(Proof::Code);
         }
         let password = self.password(Some(access), Some(device));

@@ -84,6 +84,10 @@ impl<'g> Provenance<'g> {
         let steps = trace(self.layers.iter().copied(), key);
         let secret = match key {
             Key::Param(name) => in_secret || self.pack.parameters.get(name).is_some_and(|known| known.secret),
+            Key::AcsParam(path) => {
+                let known = self.pack.data_model.as_ref().and_then(|data_model| data_model.get(path));
+                in_secret || known.is_some_and(|known| known.secret)
+            }
             // The schema doesn't know what the operator keeps in one.
             Key::Var(name) => in_secret || self.secret_vars.iter().any(|read| is_under(name, read)),
             _ => false,

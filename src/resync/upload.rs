@@ -125,7 +125,7 @@ impl Asking<'_> {
         let is_authenticated = settings.text("delivery.encryption") == Some("aes128gcm");
         let encrypted = entry.decrypt && is_authenticated && settings.named("delivery.key").is_some();
         let proof =
-            self.check_access(candidate, &Access::of(&settings), device, Opening { encrypted, is_bootstrap: false })?;
+            self.check_access(candidate.captures.code.is_some(), &Access::of(&settings), device, Opening { encrypted, is_bootstrap: false })?;
         Ok(Admitted {
             device: device.mac,
             pack: pack.to_owned(),
@@ -148,7 +148,7 @@ impl Asking<'_> {
         let settings = self.generation.settings(device);
         let encrypted = Self::is_encrypted(meant.file, &settings);
         let opening = Opening { encrypted, is_bootstrap: meant.file.bootstrap };
-        self.check_access(meant.candidate, &Access::of(&settings), device, opening).map(drop)
+        self.check_access(meant.candidate.captures.code.is_some(), &Access::of(&settings), device, opening).map(drop)
     }
 }
 

@@ -8,6 +8,7 @@ mod privileges;
 mod reload;
 mod watch;
 
+use std::collections::HashMap;
 use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
 use std::net::SocketAddr;
@@ -21,13 +22,14 @@ use time::OffsetDateTime;
 use tokio::sync::watch as tokio_watch;
 use tokio::task::JoinSet;
 
+use crate::acs::Acs;
 use crate::api::{self, Api};
 use crate::brakes::Brakes;
 use crate::config::{Config, DatabaseUrl, Limits};
 use crate::document::{Problem, Problems};
 use crate::events::{Flushed, Metrics, Recorder, RecorderError};
 use crate::fleet::{Fleet, FleetError};
-use crate::http::{Admin, Folders, Load, Phones, Work};
+use crate::http::{Admin, Endpoint, Folders, Load, Phones, Work};
 use crate::identity::password::Passwords;
 use crate::model::Secret;
 use crate::onboarding::Onboarding;
@@ -149,6 +151,8 @@ impl Server {
             becoming.become_it()?;
         }
         let etag_key = etag_key(&config)?;
+        // Another label makes other digests of it.
+        let revision_key = etag_key.clone();
         let store = Store::open(&config.database).await?;
         let vault::Unlocked { vault, made } = vault::unlock(&config, &store).await?;
         if let Some(made) = made {
@@ -188,9 +192,17 @@ impl Server {
         let brakes = Brakes::new(&config.brakes, metrics.counters().clone());
         let work = Work::new(config.limits.requests, metrics.counters().requests_shed.clone());
         let braking = (brakes.clone(), work.clone());
-        let phones = Phones::new(pipeline, records.clone(), inviting, recorder.clone(), keeping, folders, braking);
+        let mut phones = Phones::new(pipeline, records.clone(), inviting, recorder.clone(), keeping, folders, braking);
         let (stop, stopping) = tokio_watch::channel(false);
         let mut listeners = JoinSet::new();
+        let paths = config.listeners.iter().filter_map(|listener| Some((listener.name.clone(), listener.cwmp.clone()?)));
+        let paths: HashMap<_, _> = paths.collect();
+        if !paths.is_empty() {
+            let limits = &config.limits;
+            let acs = Acs::new(records.store().clone(), recorder.clone(), limits.sessions, revision_key, limits);
+            listeners.spawn(acs.clone().keep_swept(stopping.clone()));
+            phones = phones.with_sessions(Endpoint { acs, paths: Arc::new(paths) });
+        }
         listeners.spawn(uploads.clone().keep_pruned(stopping.clone()));
         for listening in bound {
             let (answering, failing) = (phones.clone(), phones.clone());

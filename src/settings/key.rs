@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::schema::{SECTIONS, Section, Setting, Shape, section};
+use super::schema::{Kind, SECTIONS, Section, Setting, Shape, section};
 
 /// The name of one setting. Orders as the docs do: by section, then number, then setting.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -18,6 +18,10 @@ pub enum Key {
     ParamAccess(Arc<str>),
     /// `vars.…`, dotted.
     Var(Arc<str>),
+    /// `acs.params.PATH`: the value of a data-model parameter.
+    AcsParam(Arc<str>),
+    /// `acs.notifications.PATH`: the notification of one, or of an object.
+    AcsNotification(Arc<str>),
 }
 
 /// The highest N of `[section.N]`.
@@ -43,11 +47,32 @@ impl Key {
         Some((section, section.settings.get(usize::from(*setting))?))
     }
 
+    /// Where its value stands in a tree of tables: a parameter's name is one part, whatever is in it.
+    pub fn tree_path(&self) -> Vec<String> {
+        let parts: &[&str] = match self {
+            Self::Param(name) => &["params", name],
+            Self::ParamAccess(name) => &["params", name, "access"],
+            Self::AcsParam(path) => &["acs", "params", path],
+            Self::AcsNotification(path) => &["acs", "notifications", path],
+            Self::Var(_) | Self::Plain { .. } | Self::Numbered { .. } => {
+                return self.to_string().split('.').map(str::to_owned).collect();
+            }
+        };
+        parts.iter().map(|part| (*part).to_owned()).collect()
+    }
+
     /// The key that a dotted name means: `lines.1.proxy`, `params.Time_Zone`, `vars.site`.
     pub fn parse(dotted: &str) -> Option<Self> {
         let (head, rest) = dotted.split_once('.')?;
         match section(head)?.shape {
-            Shape::Table => Self::of(head, None, rest),
+            Shape::Table => match rest.split_once('.') {
+                Some((setting, path)) => match section(head)?.setting(setting)?.kind {
+                    Kind::Paths => Some(Self::AcsParam(path.into())),
+                    Kind::Notifications => Some(Self::AcsNotification(path.into())),
+                    _ => None,
+                },
+                None => Self::of(head, None, rest),
+            },
             Shape::Numbered => {
                 let (n, setting) = rest.split_once('.')?;
                 Self::of(head, Some(n.parse().ok()?), setting)
@@ -64,6 +89,8 @@ impl fmt::Display for Key {
             Self::Param(name) => write!(f, "params.{name}"),
             Self::ParamAccess(name) => write!(f, "params.{name}.access"),
             Self::Var(name) => write!(f, "vars.{name}"),
+            Self::AcsParam(path) => write!(f, "acs.params.{path}"),
+            Self::AcsNotification(path) => write!(f, "acs.notifications.{path}"),
             Self::Plain { .. } | Self::Numbered { .. } => {
                 let (section, setting) = self.schema().ok_or(fmt::Error)?;
                 match self {
@@ -87,6 +114,9 @@ impl Prefix {
         let fits = match (head.shape, parts.next(), parts.next(), parts.next()) {
             (_, None, None, None) | (Shape::Params, Some(_), ..) | (Shape::Free, Some(_), ..) => true,
             (Shape::Table, Some(name), None, None) => head.setting(name).is_some(),
+            (Shape::Table, Some(name), Some(_), _) => {
+                head.setting(name).is_some_and(|setting| matches!(setting.kind, Kind::Paths | Kind::Notifications))
+            }
             (Shape::Numbered, Some(n), name, None) => {
                 n.parse::<u16>().is_ok() && name.is_none_or(|name| head.setting(name).is_some())
             }
@@ -114,7 +144,10 @@ mod tests {
 
     #[test]
     fn keys_read_as_they_show() {
-        for name in ["lines.1.proxy", "provisioning.url", "params.Time_Zone", "vars.site.floor", "keys.12.type"] {
+        for name in ["lines.1.proxy", "provisioning.url", "params.Time_Zone", "vars.site.floor", "keys.12.type"]
+            .into_iter()
+            .chain(["acs.params.Device.X.1.Y", "acs.notifications.Device.LAN.", "acs.url"])
+        {
             assert_eq!(Key::parse(name).unwrap().to_string(), name);
         }
         for name in ["lines.proxy", "lines.x.proxy", "provisioning.nope", "nope.x", "lines"] {
@@ -131,6 +164,10 @@ mod tests {
         assert!(covers("params.Foo", "params.Foo"));
         assert!(!covers("params.Foo", "params.Foo_2_"));
         assert!(covers("vars.site", "vars.site.floor"));
+        assert!(covers("acs.params", "acs.params.Device.X.1.Y"));
+        assert!(covers("acs.params.Device.X", "acs.params.Device.X.1.Y"));
+        assert!(covers("acs", "acs.notifications.Device.LAN."));
+        assert_eq!(Prefix::parse("acs.url.x"), None);
         assert_eq!(Prefix::parse("linse"), None);
         assert_eq!(Prefix::parse("lines.1.nope"), None);
     }

@@ -9,7 +9,7 @@ use super::schema::{Kind, SECTIONS, Section, Shape, TOP};
 use super::value::{SecretError, SecretSource, Value};
 use super::zone;
 use crate::document::{DeValue, Document, Problem, Problems, Reader, Value as Raw, kind as kind_of, nearest};
-use crate::model::Secret;
+use crate::model::{Secret, data_path as path};
 
 /// Which layer a file is; decides what may stand at its top.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -209,6 +209,12 @@ impl Reading<'_> {
                 table.problem(name, "unknown setting", help);
                 continue;
             };
+            if matches!(setting.kind, Kind::Paths | Kind::Notifications) {
+                if let Some(inner) = table.table(name) {
+                    self.paths(&inner, setting.kind);
+                }
+                continue;
+            }
             let Some(key) = Key::of(section.name, n, setting.name) else { continue };
             match self.value(setting.kind, raw) {
                 Ok(value) => self.push(key, value, raw.line),
@@ -263,6 +269,7 @@ impl Reading<'_> {
             (Kind::Schedule, _) => wrong("a number of seconds or a schedule in quotes"),
             (Kind::BaseUrl, DeValue::String(text)) => base_url(text),
             (Kind::BaseUrl, _) => wrong("a text in quotes"),
+            (Kind::Paths | Kind::Notifications, _) => wrong("a table"),
             (Kind::Secret, DeValue::String(text)) => {
                 checked_text(text)?;
                 Ok(Value::Secret(SecretSource::Text(Secret::new(text.as_bytes()))))
@@ -328,6 +335,31 @@ impl Reading<'_> {
         }
     }
 
+    /// A table of data-model parameters, by their paths.
+    fn paths(&self, table: &Reader<'_>, kind: Kind) {
+        for (path, raw) in table.entries() {
+            let checked = if kind == Kind::Paths { path::check_path(path) } else { path::check_partial(path) };
+            if let Err(error) = checked {
+                table.problem(
+                    path,
+                    error.to_string(),
+                    "write the whole path in quotes: \"Device.LAN.DNSServers\"".to_owned(),
+                );
+                continue;
+            }
+            let result = match (kind, raw.value) {
+                (Kind::Paths, _) => self.secret(raw.value).unwrap_or_else(|| scalar(raw)),
+                (_, DeValue::String(text)) => choice(text, NOTIFICATIONS),
+                (_, other) => Err((format!("must be a text in quotes, not {}", kind_of(other)), None)),
+            };
+            let key = if kind == Kind::Paths { Key::AcsParam(path.into()) } else { Key::AcsNotification(path.into()) };
+            match result {
+                Ok(value) => self.push(key, value, raw.line),
+                Err((message, help)) => table.problem(path, message, help),
+            }
+        }
+    }
+
     fn vars(&self, table: &Reader<'_>, prefix: &str) {
         for (name, raw) in table.entries() {
             let is_name = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
@@ -361,6 +393,9 @@ impl Reading<'_> {
 }
 
 type Refused = (String, Option<String>);
+
+/// What a phone does about the change of a data-model parameter.
+const NOTIFICATIONS: &[&str] = &["off", "passive", "active"];
 
 fn not_a_secret() -> Refused {
     ("must be a secret: a text, { env = … }, { file = … }, { hex = … } or { base64url = … }".to_owned(), None)

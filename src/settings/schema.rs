@@ -27,6 +27,10 @@ pub enum Kind {
     Schedule,
     /// An absolute http(s) URL without a slash at its end.
     BaseUrl,
+    /// A table of data-model parameters by their paths, each a text, a number, true or false, or a secret.
+    Paths,
+    /// A table of notifications by the paths of data-model parameters or, with a dot at the end, objects.
+    Notifications,
 }
 
 /// One setting of a section.
@@ -65,7 +69,9 @@ const fn setting(name: &'static str, kind: Kind, about: &'static str) -> Setting
     Setting { name, kind, about }
 }
 
-use Kind::{BaseUrl, Bool, Choice, Choices, Integer, Networks, Schedule, Secret, Text, Texts, TimeZone};
+use Kind::{
+    BaseUrl, Bool, Choice, Choices, Integer, Networks, Notifications, Paths, Schedule, Secret, Text, Texts, TimeZone,
+};
 
 const SECONDS: Kind = Integer(0, 31_536_000);
 const PORT: Kind = Integer(1, 65_535);
@@ -370,6 +376,12 @@ method = "post"
 url = "https://acs.example.com/"
 user = "000e08abcdef"
 password = { env = "ACS_000e08abcdef" }
+
+[acs.params]
+"Device.Services.VoiceService.1.VoiceProfile.1.DTMFMethod" = "RFC2833"
+
+[acs.notifications]
+"Device.DeviceInfo.SoftwareVersion" = "active"
 "#,
         settings: &[
             setting("url", Text, "The ACS's URL."),
@@ -384,6 +396,37 @@ password = { env = "ACS_000e08abcdef" }
             setting("trusted_certificates", Text, "URL of the certificates by which the phone knows the ACS."),
             setting("private_key", Text, "URL of the phone's private key and certificate."),
             setting("authenticate_server", Bool, "Whether the phone checks the ACS's certificate."),
+            setting("backup_url", Text, "The ACS that the phone turns to when it can't reach `url`."),
+            setting("backup_user", Text, "The phone's user name there."),
+            setting("backup_password", Secret, "The phone's password there."),
+            setting(
+                "stun",
+                Text,
+                "The STUN server by which connection requests reach a phone behind NAT (TR-111): host or host:port.",
+            ),
+            setting("stun_user", Text, "The phone's user name at the STUN server, where that wants one."),
+            setting("stun_password", Secret, "The phone's password there."),
+            setting(
+                "check_sync",
+                Choice(&["resync", "inform", "inform-and-call"]),
+                "What the phone does about a SIP NOTIFY with `check-sync`: looks for new files, informs the ACS, or does that and asks for `check_sync_url`.",
+            ),
+            setting("check_sync_url", Text, "What the phone then asks for; `$$JOBID$$` stands for the NOTIFY's job."),
+            setting(
+                "changed_on_phone",
+                Choice(&["restore", "keep"]),
+                "What the ACS does about a value that was changed on the phone: sets it back, or leaves it and tells. Unset: restore.",
+            ),
+            setting(
+                "params",
+                Paths,
+                "The phone's data-model parameters by their paths. They win over what the pack derives: `\"Device.X\" = \"text\"`, a number, `true`, or a secret reference.",
+            ),
+            setting(
+                "notifications",
+                Notifications,
+                "For which data-model parameters, or all under an object (a path with a dot at its end), the phone tells of changes: `off`, `passive` (with its next Inform) or `active` (at once).",
+            ),
         ],
     },
     Section {
@@ -429,6 +472,8 @@ impl fmt::Display for Kind {
             Networks => f.write_str("a list of networks: `192.0.2.0/24`, `2001:db8::/32`"),
             Schedule => f.write_str("seconds, or a schedule: `3600`, `\"3600+600\"`, `\"1800,3600,7200\"`"),
             BaseUrl => f.write_str("an http(s) URL without a slash at its end"),
+            Paths => f.write_str("a table of data-model paths and their values"),
+            Notifications => f.write_str("a table of data-model paths, each `off`, `passive` or `active`"),
         }
     }
 }
@@ -467,6 +512,7 @@ mod tests {
             (Text | Secret | TimeZone | Schedule | BaseUrl, toml::Value::String(_))
             | (Schedule, toml::Value::Integer(_))
             | (Bool, toml::Value::Boolean(_)) => true,
+            (Paths | Notifications, toml::Value::Table(_)) => true,
             (Texts | Networks, toml::Value::Array(items)) => items.iter().all(toml::Value::is_str),
             (Secret, toml::Value::Table(table)) => table.contains_key("env") || table.contains_key("file"),
             _ => false,

@@ -3,6 +3,7 @@
 //! both, and not by macros, which know but one database at a time.
 
 mod access;
+mod acs;
 mod audit;
 mod backup;
 mod clock;
@@ -38,6 +39,7 @@ use sqlx::{Any, AnyConnection, AnyPool, ConnectOptions, Connection, SqlSafeStr, 
 use crate::config::{Database, DatabaseUrl};
 use crate::model::Secret;
 
+pub use acs::AcsRow;
 pub use audit::{AuditFilter, AuditRow};
 pub use backup::{BackupError, Copied};
 pub use clock::SteadyClock;
@@ -69,6 +71,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (5, "keys", include_str!("migrations/0005_keys.sql")),
     (6, "onboarding", include_str!("migrations/0006_onboarding.sql")),
     (7, "url_tokens", include_str!("migrations/0007_url_tokens.sql")),
+    (8, "acs", include_str!("migrations/0008_acs.sql")),
 ];
 
 /// The database, open. Clones share its connections.

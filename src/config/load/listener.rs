@@ -20,6 +20,7 @@ pub fn listeners(top: &Table<'_>, admin: Option<SocketAddr>) -> Vec<Listener> {
         };
         let address = table.parsed("address", |text| unused_address(text, admin, &listeners));
         let title_case_headers = table.boolean("title_case_headers").unwrap_or_default();
+        let cwmp = table.parsed("cwmp", cwmp_path);
         let tls = table.table("tls", &reference::LISTENER_TLS);
         let (passwords, basic) = (table.boolean("passwords"), table.boolean("basic_without_tls"));
         check_basic(&table, passwords, basic, tls.is_written());
@@ -31,7 +32,7 @@ pub fn listeners(top: &Table<'_>, admin: Option<SocketAddr>) -> Vec<Listener> {
         if let (Some(name), Some(address), Some(tls), Some(proxy), Some((passwords, basic_without_tls))) =
             (name, address, tls, proxy, asks)
         {
-            listeners.push(Listener { name, address, tls, passwords, basic_without_tls, title_case_headers, proxy });
+            listeners.push(Listener { name, address, tls, passwords, basic_without_tls, title_case_headers, cwmp, proxy });
         }
     }
     if top.written("listener").is_none() || top.written_is_empty_list("listener") {
@@ -50,6 +51,15 @@ pub fn is_name(text: &str) -> bool {
 /// What is said of a text that can't.
 pub fn no_name(text: &str) -> Wrong {
     Wrong::new(format!("must be 1 to {NAME_LENGTH} letters, digits, \"-\" and \"_\", not \"{text}\""))
+}
+
+/// A path that requests can name, and nothing but a path.
+fn cwmp_path(text: &str) -> Result<String, Wrong> {
+    let is_path = text.starts_with('/') && text.bytes().all(|byte| byte.is_ascii_graphic() && !b"?#%".contains(&byte));
+    if is_path && text.len() <= 128 {
+        return Ok(text.to_owned());
+    }
+    Err(Wrong::new(format!("\"{text}\" is no path for sessions")).help("write one such as /cwmp"))
 }
 
 fn unused_name(text: &str, others: &[Listener]) -> Result<String, Wrong> {

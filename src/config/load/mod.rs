@@ -150,6 +150,7 @@ fn read_limits(table: Table<'_>) -> Option<Limits> {
         headers: table.integer("headers")?,
         requests_per_connection: table.integer("requests_per_connection")?,
         requests: table.integer("requests")?,
+        sessions: table.integer("sessions")?,
         profile_bytes: usize::try_from(table.size("profile_bytes")?).ok()?,
         render_time: table.time("render_time")?,
         drain_timeout: table.time("drain_timeout")?,

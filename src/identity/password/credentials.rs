@@ -15,6 +15,8 @@ pub struct Credentials {
     user: Arc<str>,
     password: SecretSource,
     previous: Option<SecretSource>,
+    /// The setting of the password, for messages.
+    setting: &'static str,
     /// Whether the one before stands in the device's record, which can be changed here.
     pub previous_of_record: bool,
 }
@@ -39,10 +41,23 @@ impl Credentials {
         };
         let previous = settings.named("credentials.previous");
         Some(Self {
+            setting: "credentials.password",
             user: settings.text("credentials.user")?.into(),
             password: settings.named("credentials.password").and_then(secret)?,
             previous: previous.and_then(secret),
             previous_of_record: previous.is_some_and(|setting| setting.origin.source.starts_with(DEVICE_RECORDS)),
+        })
+    }
+
+    /// Those by which the phone shows its ACS who it is; none unless both user and password are there.
+    pub fn of_acs(settings: &Effective) -> Option<Self> {
+        let Value::Secret(password) = &settings.named("acs.password")?.value else { return None };
+        Some(Self {
+            setting: "acs.password",
+            user: settings.text("acs.user")?.into(),
+            password: password.clone(),
+            previous: None,
+            previous_of_record: false,
         })
     }
 
@@ -62,7 +77,7 @@ impl Credentials {
     /// What has to be shown. `nobody` stands in for a password that isn't there.
     pub(super) fn expected(&self, nobody: &Secret) -> Expected<'_> {
         let current = self.password.text();
-        let missing = current.as_ref().err().map(|error| format!("credentials.password can't be had: {error}"));
+        let missing = current.as_ref().err().map(|error| format!("{} can't be had: {error}", self.setting));
         let previous = self.previous.as_ref().and_then(|source| source.text().ok());
         Expected {
             user: &self.user,

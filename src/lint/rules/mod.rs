@@ -6,6 +6,9 @@ mod certificate_unfit;
 mod clear_over_http;
 mod clear_password;
 mod comment_swallows;
+mod data_model_path;
+mod data_model_read_only;
+mod data_model_value;
 mod delivery_mismatch;
 mod duplicate_user;
 mod empty_value;
@@ -51,6 +54,9 @@ pub fn all() -> Vec<Box<dyn Rule>> {
         Box::<clear_over_http::ClearOverHttp>::default(),
         Box::<clear_password::ClearPassword>::default(),
         Box::<comment_swallows::CommentSwallows>::default(),
+        Box::<data_model_path::DataModelPath>::default(),
+        Box::<data_model_read_only::DataModelReadOnly>::default(),
+        Box::<data_model_value::DataModelValue>::default(),
         Box::<delivery_mismatch::DeliveryMismatch>::default(),
         Box::<duplicate_user::DuplicateUser>::default(),
         // Without a pipeline it plays no phone.

@@ -39,6 +39,12 @@ impl Rule for Rendering {
                 findings.report(finding(error, file.entry, &file.path));
             }
         }
+        if let Some(Err(error)) = view.desired() {
+            let (file, line) = error.place();
+            let finding = Finding::new(format!("what an ACS would set can't be made: {}", error.message()));
+            let finding = finding.why("It gets nothing from the ACS, and keeps what it has.");
+            findings.report(Finding { file, line, ..finding });
+        }
     }
 }
 

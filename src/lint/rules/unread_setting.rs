@@ -70,7 +70,8 @@ static NAME: LazyLock<Regex> =
 impl Reads {
     fn of(pack: &Pack, family: &str) -> Self {
         let mut reads = Self::default();
-        for entry in pack.mappings.values().filter_map(|mapping| mapping.of_family(family)).flat_map(|all| all.iter()) {
+        let mappings = pack.mappings.values().chain(pack.data_model.as_ref().map(|data_model| &data_model.mapping));
+        for entry in mappings.filter_map(|mapping| mapping.of_family(family)).flat_map(|all| all.iter()) {
             // An expression may loop over lines and keys, or give one a name.
             reads.0.extend(entry.reads.iter().flat_map(|read| sources_of(read)));
             reads.text(&entry.expression);
@@ -98,7 +99,7 @@ impl Reads {
 
     fn has(&self, key: &Key) -> bool {
         match key {
-            Key::Param(_) | Key::ParamAccess(_) => true,
+            Key::Param(_) | Key::ParamAccess(_) | Key::AcsParam(_) | Key::AcsNotification(_) => true,
             Key::Var(name) => {
                 let first = name.split('.').next().unwrap_or_default();
                 self.0.contains(&format!("vars.{first}"))

@@ -1,0 +1,323 @@
+//! Sessions as they go: what the protocol's state machine asks for is done here.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+use time::OffsetDateTime;
+use tokio::sync::watch;
+
+use super::job::{Done, Job, WantedValue, Wish};
+use super::phone::Phone;
+use super::sessions::{Live, Sessions, State, Work};
+use super::wire;
+use crate::cwmp::message::{Inform, Method};
+use crate::cwmp::session::{Effect, End, Input, PhoneAsk, Session, Token};
+use crate::cwmp::soap::Envelope;
+use crate::events::{Event, Outcome, Recorder, Refusal, cut};
+use crate::model::{MacAddr, Secret};
+use crate::packs::data_model::Access;
+use crate::render::{Limit, Shown};
+use crate::resync::{Connection, OpenedSession};
+use crate::settings::Effective;
+use crate::store::Store;
+
+/// How long a phone waits for the database.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How often it is looked for sessions that nobody goes on with.
+const SWEEP: Duration = Duration::from_secs(1);
+
+/// Digits of a ParameterKey: it holds 32 characters.
+const KEY_DIGITS: usize = 32;
+
+/// The auto-configuration server of this node. Clones share everything.
+#[derive(Debug, Clone)]
+pub struct Acs {
+    store: Store,
+    recorder: Recorder,
+    sessions: Arc<Sessions>,
+    /// Makes revisions that tell nothing of what they are made from.
+    key: Secret,
+    limit: Limit,
+}
+
+/// How a POST is answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answered {
+    /// 200 with an envelope; and the session's cookie where it is new.
+    Reply { envelope: String, cookie: Option<Token> },
+    NoContent,
+    Status(u16),
+    /// 503: the phone is to come back.
+    TryLater,
+}
+
+/// A session that came to its end, to be told.
+struct Ended {
+    mac: MacAddr,
+    work: Box<Work>,
+    end: End,
+    opened: Instant,
+}
+
+impl Acs {
+    pub fn new(store: Store, recorder: Recorder, sessions: usize, key: Secret, limit: impl Into<Limit>) -> Self {
+        Self { store, recorder, sessions: Arc::new(Sessions::new(sessions)), key, limit: limit.into() }
+    }
+
+    /// The session that a request goes on with.
+    pub fn find(&self, tokens: &[Token], connection: &Connection) -> Option<Arc<Live>> {
+        self.sessions.find(tokens, connection)
+    }
+
+    /// Begins a session of a phone that may have one. If it has another, that one is over: a phone has one at a time, and begins
+    /// anew when its connection broke.
+    pub async fn open(&self, opened: OpenedSession, envelope: Envelope, inform: &Inform, connection: &Connection) -> Answered {
+        let mac = opened.device.mac;
+        if let Some(before) = self.sessions.of_phone(mac) {
+            self.end(&before, Instant::now()).await;
+        }
+        let known = match self.store.in_time(PATIENCE, self.store.acs_phone(mac)).await {
+            Ok(known) => known,
+            Err(error) => {
+                self.tell_away(opened.event, &error.to_string());
+                return Answered::TryLater;
+            }
+        };
+        // What another version wrote and this one can't read is found out again.
+        let mut phone: Phone = known.and_then(|row| serde_json::from_str(&row.told).ok()).unwrap_or_default();
+        let must_look = phone.informed(inform);
+        let revision = self.revision(&opened);
+        let (event, quirks) = (opened.event.clone(), wire::quirks(&quirks_of(&opened)));
+        let job = match Job::new(phone, revision, must_look, || self.wish(&opened)) {
+            Ok(job) => job,
+            Err(error) => {
+                let event = Event { outcome: Outcome::Failed, reason: Some(cut(&error.to_string())), status: 500, ..event };
+                self.recorder.record(event);
+                return Answered::Status(500);
+            }
+        };
+        let Ok(token) = Token::generate() else { return Answered::TryLater };
+        let now = Instant::now();
+        let work = Some(Box::new(Work { job, event, messages: 0 }));
+        let state = State { session: Session::new(), work, last: now, quirks };
+        let live = Arc::new(Live::new(token, mac, connection, state));
+        if !self.sessions.keep(&live) {
+            self.tell_full(&live);
+            return Answered::TryLater;
+        }
+        match self.go_on(&live, Input::Envelope(Box::new(envelope))).await {
+            Answered::Reply { envelope, .. } => Answered::Reply { envelope, cookie: Some(live.token.clone()) },
+            other => other,
+        }
+    }
+
+    /// Takes what came in a session, and tells the answer.
+    pub async fn go_on(&self, live: &Live, input: Input) -> Answered {
+        let (answer, ended) = live.state().drive(input, live.mac, live.opened);
+        for ended in ended {
+            self.sessions.ended();
+            self.settle(ended).await;
+        }
+        answer
+    }
+
+    /// Ends a session that nobody goes on with.
+    async fn end(&self, live: &Live, now: Instant) {
+        if live.state().work.is_some() {
+            self.go_on(live, Input::Expired).await;
+            live.state().last = now;
+        }
+    }
+
+    /// Ends sessions when their time is over, until the server stops.
+    pub async fn keep_swept(self, mut stopping: watch::Receiver<bool>) {
+        let mut ticks = tokio::time::interval(SWEEP);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => {}
+                // An error means that the server is gone: a reason to stop as well.
+                _ = stopping.wait_for(|stop| *stop) => break,
+            }
+            let now = Instant::now();
+            for live in self.sessions.expired(now) {
+                self.end(&live, now).await;
+            }
+        }
+        for live in self.sessions.all() {
+            self.end(&live, Instant::now()).await;
+        }
+    }
+
+    /// Keeps what is known of the phone now, and records the session.
+    async fn settle(&self, ended: Ended) {
+        let Ended { mac, work, end, opened } = ended;
+        let Work { job, mut event, messages } = *work;
+        let (phone, done) = job.into_parts();
+        event.duration = opened.elapsed();
+        (event.outcome, event.status) = match &end {
+            End::Done | End::Restarted => (Outcome::Served, 200),
+            End::TimedOut => (Outcome::Aborted, 0),
+            End::OutOfTurn | End::Unreadable(_) | End::Refused(_) => (Outcome::Refused(Refusal::BadRequest), 400),
+        };
+        event.reason = Some(cut(&told(&phone, &done, &end, messages)));
+        let kept = match serde_json::to_string(&phone) {
+            Ok(told) => {
+                let seen = OffsetDateTime::now_utc();
+                self.store.in_time(PATIENCE, self.store.keep_acs_phone(mac, &told, seen)).await
+            }
+            Err(_) => Ok(()),
+        };
+        if let Err(error) = kept {
+            // It is found out again in the next session.
+            tracing::warn!(%mac, "what the phone's session showed can't be kept: {error}");
+        }
+        self.recorder.record(event);
+    }
+
+    fn tell_away(&self, event: Event, why: &str) {
+        let outcome = Outcome::Refused(Refusal::DatabaseAway);
+        self.recorder.record(Event { outcome, status: 503, reason: Some(cut(why)), ..event });
+    }
+
+    fn tell_full(&self, live: &Live) {
+        let Some(work) = live.state().work.take() else { return };
+        let outcome = Outcome::Refused(Refusal::Overload);
+        let reason = Some("too many sessions at a time (limits.sessions)".to_owned());
+        self.recorder.record(Event { outcome, status: 503, reason, ..work.event });
+    }
+
+    /// Names the settings of a device: another one for any other settings.
+    fn revision(&self, opened: &OpenedSession) -> String {
+        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(self.key.expose()) else { return String::new() };
+        mac.update(b"revision of settings");
+        mac.update(&opened.generation.fingerprint(&opened.device).to_be_bytes());
+        let digest = mac.finalize().into_bytes();
+        let digits: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        digits.get(..KEY_DIGITS).unwrap_or_default().to_owned()
+    }
+
+    /// What the phone is to hold.
+    fn wish(&self, opened: &OpenedSession) -> Result<Option<Wish>, crate::render::RenderError> {
+        let OpenedSession { device, generation, settings, .. } = opened;
+        let Some(desired) = generation.desired(device, settings, Shown::Real, self.limit)? else { return Ok(None) };
+        let pack = generation.packs.get(device.model.pack);
+        let Some(model) = pack.and_then(|pack| pack.data_model.as_ref()) else { return Ok(None) };
+        let quirks = model.quirks(Some(device.model.model));
+        let parameters = desired.parameters.iter().map(|parameter| {
+            let is_blind = parameter.value.is_secret()
+                || model.get(&parameter.path).is_some_and(|known| known.access == Access::WriteOnly);
+            let readable = (!is_blind).then(|| (parameter.value.expose().to_owned(), parameter.kind));
+            WantedValue { path: parameter.path.clone(), value: wire::value(parameter), readable }
+        });
+        let known = &model.rpc.to_phone;
+        let methods = known.iter().filter_map(|rpc| rpc.word().parse::<Method>().ok()).collect();
+        Ok(Some(Wish {
+            parameters: parameters.collect(),
+            notifications: desired
+                .notifications
+                .iter()
+                .map(|(path, notification, _)| (path.clone(), wire::attribute(*notification)))
+                .collect(),
+            get_batch: quirks.get_batch.map(usize::from),
+            set_batch: quirks.set_batch.map(usize::from),
+            keeps_changes: keeps_changes(settings),
+            methods: (!known.is_empty()).then_some(methods),
+        }))
+    }
+}
+
+fn keeps_changes(settings: &Effective) -> bool {
+    settings.text("acs.changed_on_phone") == Some("keep")
+}
+
+fn quirks_of(opened: &OpenedSession) -> crate::packs::data_model::Quirks {
+    let model = opened.device.model;
+    let pack = opened.generation.packs.get(model.pack).and_then(|pack| pack.data_model.as_ref());
+    pack.map(|data_model| data_model.quirks(Some(model.model)).clone()).unwrap_or_default()
+}
+
+impl State {
+    /// Does what the protocol asks for, until the POST is answered.
+    fn drive(&mut self, input: Input, mac: MacAddr, opened: Instant) -> (Answered, Vec<Ended>) {
+        self.last = Instant::now();
+        let (mut answer, mut ended) = (Answered::Status(500), Vec::new());
+        if let Some(work) = &mut self.work {
+            work.messages += 1;
+        }
+        let mut next = Some(input);
+        while let Some(input) = next.take() {
+            let (session, effects) = std::mem::take(&mut self.session).step(input);
+            self.session = session;
+            for effect in effects {
+                match effect {
+                    Effect::Reply(reply) => {
+                        let envelope = reply.write(&self.quirks);
+                        if let Some(work) = &mut self.work {
+                            work.event.bytes += u64::try_from(envelope.len()).unwrap_or(0);
+                        }
+                        answer = Answered::Reply { envelope, cookie: None };
+                    }
+                    Effect::NoContent => answer = Answered::NoContent,
+                    Effect::Status(status) => answer = Answered::Status(status),
+                    // Who may have a session was decided before it began.
+                    Effect::Informed(_) => next = Some(Input::Accepted),
+                    Effect::PhoneAsked(ask) => next = Some(heard(&ask)),
+                    Effect::AskForWork => next = Some(Input::Work(self.work.as_mut().and_then(|work| work.job.next()))),
+                    Effect::Answered { outcome, .. } => {
+                        if let Some(work) = &mut self.work {
+                            work.job.answered(outcome);
+                        }
+                    }
+                    Effect::End(end) => {
+                        if let Some(work) = self.work.take() {
+                            ended.push(Ended { mac, work, end, opened });
+                        }
+                    }
+                }
+            }
+        }
+        (answer, ended)
+    }
+}
+
+/// What a phone tells or asks of its own is accepted: it repeats in every session what it hears no answer to.
+fn heard(_: &PhoneAsk) -> Input {
+    Input::Accepted
+}
+
+/// A session in one line.
+fn told(phone: &Phone, done: &Done, end: &End, messages: u32) -> String {
+    let mut parts = vec![phone.said.events.join(", ")];
+    if done.set > 0 {
+        parts.push(format!("{} parameters set", done.set));
+    }
+    if done.notifications > 0 {
+        parts.push(format!("{} notifications set", done.notifications));
+    }
+    if !done.restored.is_empty() {
+        parts.push(format!("changed on the phone and set back: {}", done.restored.join(", ")));
+    }
+    if !phone.changed.is_empty() {
+        let paths: Vec<_> = phone.changed.iter().map(|changed| changed.path.as_str()).collect();
+        parts.push(format!("changed on the phone and kept: {}", paths.join(", ")));
+    }
+    if !phone.refused.is_empty() {
+        let refused: Vec<_> = phone.refused.iter().map(|one| format!("{} ({} {})", one.path, one.fault, one.why)).collect();
+        parts.push(format!("refused by the phone: {}", refused.join(", ")));
+    }
+    match end {
+        End::Done => {}
+        End::Refused(code) => parts.push(format!("refused: {code}")),
+        End::OutOfTurn => parts.push("the phone sent what nobody waited for".to_owned()),
+        End::Unreadable(error) => parts.push(error.to_string()),
+        End::Restarted => parts.push("the phone began anew".to_owned()),
+        End::TimedOut => parts.push("the phone did not go on with it".to_owned()),
+    }
+    parts.push(format!("{messages} messages"));
+    parts.retain(|part| !part.is_empty());
+    parts.join("; ")
+}

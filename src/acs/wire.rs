@@ -1,0 +1,52 @@
+//! From the words of packs to those of the protocol.
+
+use crate::cwmp::message::{Notification as Attribute, Value, ValueKind};
+use crate::cwmp::{BooleanForm, Quirks, TimeForm};
+use crate::model::Secret;
+use crate::packs::data_model::{self, Booleans, DateTimeForm, Kind, Notification};
+use crate::render::{DesiredParameter, DesiredValue};
+
+/// How a model wants values to be written.
+pub fn quirks(own: &data_model::Quirks) -> Quirks {
+    Quirks {
+        booleans: match own.booleans {
+            Booleans::Words => BooleanForm::Words,
+            Booleans::Digits => BooleanForm::Digits,
+        },
+        times: match own.date_time {
+            DateTimeForm::Seconds => TimeForm::Seconds,
+            DateTimeForm::Milliseconds => TimeForm::Milliseconds,
+            DateTimeForm::NoZone => TimeForm::NoZone,
+        },
+    }
+}
+
+/// A value as it is sent. What is no value of its type is a string: the phone refuses it by name, and that is told.
+pub fn value(parameter: &DesiredParameter) -> Value {
+    let kind = kind(parameter.kind);
+    match &parameter.value {
+        DesiredValue::Secret(secret) if kind == ValueKind::String => Value::Secret(secret.clone()),
+        value => Value::parse(kind, value.expose()).unwrap_or_else(|| Value::Secret(Secret::new(value.expose()))),
+    }
+}
+
+fn kind(kind: Kind) -> ValueKind {
+    match kind {
+        Kind::String => ValueKind::String,
+        Kind::Int => ValueKind::Int,
+        Kind::UnsignedInt => ValueKind::UnsignedInt,
+        Kind::Long => ValueKind::Long,
+        Kind::UnsignedLong => ValueKind::UnsignedLong,
+        Kind::Boolean => ValueKind::Boolean,
+        Kind::DateTime => ValueKind::DateTime,
+        Kind::Base64 => ValueKind::Base64,
+    }
+}
+
+pub fn attribute(notification: Notification) -> Attribute {
+    match notification {
+        Notification::Off => Attribute::Off,
+        Notification::Passive => Attribute::Passive,
+        Notification::Active => Attribute::Active,
+    }
+}
