@@ -45,7 +45,7 @@ pub static FIGURES: [Figure; 17] = [
     Figure {
         name: "cpu-full",
         unit: "µs",
-        value: 1_509.0,
+        value: 1_807.0,
         least: 1.0,
         most: 1e7,
         about: "processor time of a resync with a full handshake, both sides showing a certificate, whose profile is ready",
@@ -55,7 +55,7 @@ pub static FIGURES: [Figure; 17] = [
     Figure {
         name: "cpu-resumed",
         unit: "µs",
-        value: 751.0,
+        value: 906.0,
         least: 1.0,
         most: 1e7,
         about: "the same where the phone takes up its TLS session",
@@ -65,7 +65,7 @@ pub static FIGURES: [Figure; 17] = [
     Figure {
         name: "cpu-cold",
         unit: "µs",
-        value: 6_168.0,
+        value: 4_453.0,
         least: 1.0,
         most: 1e7,
         about: "a full handshake and a profile that is rendered, packed and encrypted for this resync",
@@ -175,11 +175,11 @@ pub static FIGURES: [Figure; 17] = [
     Figure {
         name: "memory-connection",
         unit: "bytes",
-        value: 65_000.0,
+        value: 83_000.0,
         least: 0.0,
         most: 1e9,
         about: "a connection over TLS while it is open",
-        source: "an idle one on the reference machine; [reliability.md](reliability.md): 228 MB more with 4,096",
+        source: "`memory` of [performance.md](performance.md): 10,000 idle ones",
         field: |figures| &mut figures.memory_connection,
     },
     Figure {

@@ -114,14 +114,15 @@ impl Phones {
                 self.brakes.proved(connection.peer.ip(), std::time::Instant::now());
                 sent(endpoint.acs.open(*opened, envelope, &inform, connection).await, asked)
             }
-            Err((answer, event)) => {
+            Err(refused) => {
+                let (answer, event) = *refused;
                 let software = inform.parameters.iter().find(|one| one.name.ends_with(".DeviceInfo.SoftwareVersion"));
                 let software = software.map(|one| one.value.text(&crate::cwmp::Quirks::default()).into_owned());
                 let said = || self.pipeline.identify_said(&inform.device, software.as_deref());
                 if let Some(newcomer) = self.onboarding.newcomer(&event, said) {
                     self.onboarding.wait(&newcomer).await;
                 }
-                self.finish(connection, &parts.headers, answer, *event, asked.started).await
+                self.finish(connection, &parts.headers, answer, event, asked.started).await
             }
         }
     }
@@ -157,9 +158,7 @@ impl Phones {
         mut body: Incoming,
         most: usize,
     ) -> Result<Vec<u8>, (Outcome, u16, String)> {
-        let too_large = || {
-            (Outcome::Refused(Refusal::TooLarge), 413, format!("a message of more than {most} bytes"))
-        };
+        let too_large = || (Outcome::Refused(Refusal::TooLarge), 413, format!("a message of more than {most} bytes"));
         if let Some(encoding) = header(&parts.headers, &CONTENT_ENCODING).filter(|word| word != "identity") {
             let reason = format!("the message is encoded as {encoding}, and only plain ones are read");
             return Err((Outcome::Refused(Refusal::BadRequest), 415, reason));

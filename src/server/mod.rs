@@ -195,7 +195,8 @@ impl Server {
         let mut phones = Phones::new(pipeline, records.clone(), inviting, recorder.clone(), keeping, folders, braking);
         let (stop, stopping) = tokio_watch::channel(false);
         let mut listeners = JoinSet::new();
-        let paths = config.listeners.iter().filter_map(|listener| Some((listener.name.clone(), listener.cwmp.clone()?)));
+        let paths =
+            config.listeners.iter().filter_map(|listener| Some((listener.name.clone(), listener.cwmp.clone()?)));
         let paths: HashMap<_, _> = paths.collect();
         if !paths.is_empty() {
             let limits = &config.limits;
