@@ -202,7 +202,7 @@ impl Server {
             let limits = &config.limits;
             let acs = Acs::new(records.store().clone(), recorder.clone(), limits.sessions, revision_key, limits);
             listeners.spawn(acs.clone().keep_swept(stopping.clone()));
-            phones = phones.with_sessions(Endpoint { acs, paths: Arc::new(paths) });
+            phones = phones.with_sessions(Endpoint::new(acs, paths));
         }
         listeners.spawn(uploads.clone().keep_pruned(stopping.clone()));
         for listening in bound {
