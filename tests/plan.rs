@@ -63,7 +63,7 @@ network, Mbit/s                    8        480
         told.contains("tries are in vain\ndatabase   SQLite does; events are 3.9 GB a day, 350 GB in 90 days\n"),
         "{told}"
     );
-    assert!(told.contains("of it 3.6 GB for ready profiles, 266 MB for connections\n"), "{told}");
+    assert!(told.contains("of it 3.6 GB for ready profiles, 340 MB for connections\n"), "{told}");
     assert!(told.contains("note       6 nodes would serve every phone within the random delay"), "{told}");
     assert!(told.contains("note       cache.size is 64 MiB unless it is set: \"3434 MiB\" keeps all"), "{told}");
     // As many as that do.
