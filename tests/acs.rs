@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::io::{Read, Write};
 
 use crate::support::deployment::{Deployment, Reply, Running};
 
@@ -45,6 +46,8 @@ struct Phone {
     refuses: BTreeMap<&'static str, u16>,
     /// It doesn't say which.
     names_none: bool,
+    /// What it says of it.
+    says: &'static str,
     /// The methods that it answers 9000.
     lacks: Vec<&'static str>,
     cookie: Option<String>,
@@ -210,7 +213,7 @@ impl Phone {
             .iter()
             .filter_map(|(name, _)| Some((name, self.refuses.get(name.as_str())?)))
             .map(|(name, code)| {
-                format!("<SetParameterValuesFault><ParameterName>{name}</ParameterName><FaultCode>{code}</FaultCode><FaultString>no</FaultString></SetParameterValuesFault>")
+                format!("<SetParameterValuesFault><ParameterName>{name}</ParameterName><FaultCode>{code}</FaultCode><FaultString>{}</FaultString></SetParameterValuesFault>", self.says)
             })
             .collect();
         if !refused.is_empty() {
@@ -257,6 +260,20 @@ fn a_factory_new_phone_is_set_up_and_a_phone_that_is_right_is_left_alone() {
     let reason = event["reason"].as_str().unwrap();
     assert!(reason.starts_with("0 BOOTSTRAP, 1 BOOT; ") && reason.contains(" parameters set"), "{reason}");
 
+    assert_eq!((&event["model"], &event["firmware"]), (&"6867i".into(), &"3.3.1".into()));
+    let told = |arguments: &[&str]| {
+        let output = server.deployment.run(arguments);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let shown = told(&["acs", "show", MAC]);
+    assert!(shown.contains("product class        6867i\n") && shown.contains(&revision), "{shown}");
+    let listed: serde_json::Value = serde_json::from_str(&told(&["acs", "list", "--format", "json"])).unwrap();
+    assert_eq!((&listed[0]["mac"], &listed[0]["holds"]), (&MAC.into(), &revision.as_str().into()));
+    assert_eq!(told(&["acs", "list", "--troubled", "--format", "json"]).trim(), "[]");
+    let never = server.deployment.run(&["acs", "show", "00085d0000ff"]);
+    assert_eq!(never.status.code(), Some(1));
+
     // Inform, nothing to say, nothing to do.
     assert!(phone.session(&server, &["2 PERIODIC"]));
     assert_eq!((phone.asked.len(), phone.posts), (0, 2));
@@ -300,6 +317,87 @@ fn what_a_phone_refuses_is_told_and_not_tried_again() {
         assert!(phone.session(&server, &["2 PERIODIC"]));
         assert_eq!(phone.holds(NAME), "Bar");
     }
+}
+
+#[test]
+fn what_a_phone_says_of_a_refusal_repeats_no_secret_and_begins_no_line() {
+    let server = server(HERE);
+    let mut phone = Phone::new();
+    phone.refuses.insert(PASSWORD, 9007);
+    phone.refuses.insert(NAME, 9007);
+    phone.says = "not-a-real-password is too short&#10;INFO another line";
+    if !phone.session(&server, &["0 BOOTSTRAP"]) {
+        return;
+    }
+    let reason = server.last_event()["reason"].as_str().unwrap().to_owned();
+    assert!(reason.contains(&format!("{PASSWORD} (9007 Invalid parameter value)")), "{reason}");
+    let shown = server.deployment.run(&["acs", "show", MAC]);
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    for text in [&reason, &shown] {
+        assert!(!text.contains("not-a-real") && !text.contains("\nINFO"), "{text}");
+    }
+}
+
+#[test]
+fn a_phone_without_cookies_is_known_by_its_connection() {
+    let server = server(HERE);
+    let mut stream = std::net::TcpStream::connect(("127.0.0.1", server.port("http"))).unwrap();
+    let mut post = |body: &str| {
+        let length = body.len();
+        write!(stream, "POST /cwmp HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n{body}").unwrap();
+        let mut answer = Vec::new();
+        let mut byte = [0];
+        while !answer.ends_with(b"\r\n\r\n") {
+            stream.read_exact(&mut byte).unwrap();
+            answer.push(byte[0]);
+        }
+        let head = String::from_utf8(answer).unwrap().to_lowercase();
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok()).unwrap_or(0);
+        let mut body = vec![0; length];
+        stream.read_exact(&mut body).unwrap();
+        (head.split(' ').nth(1).unwrap().to_owned(), String::from_utf8(body).unwrap())
+    };
+    assert_eq!(post(&inform(MAC, &["2 PERIODIC"], &[])).0, "200");
+    let (status, asked) = post("");
+    assert!(status == "200" && asked.contains("GetRPCMethods"), "{status} {asked}");
+}
+
+#[test]
+fn there_are_not_more_sessions_at_a_time_than_there_may_be() {
+    let deployment = Deployment::empty();
+    let config = std::fs::read_to_string(deployment.path("resyncd.toml")).unwrap();
+    let config = config.replace("name = \"http\"", "name = \"http\"\ncwmp = \"/cwmp\"");
+    deployment.write("resyncd.toml", format!("{config}\n[limits]\nsessions = 1\n"));
+    write_device(&deployment, HERE, "Bar");
+    let device = std::fs::read_to_string(deployment.path(&format!("profiles/devices/{MAC}.toml"))).unwrap();
+    deployment.write("profiles/devices/00085d000002.toml", device);
+    let server = deployment.start();
+    let (mut phone, mut other) = (Phone::new(), Phone::new());
+    let Some(first) = phone.inform(&server, &["2 PERIODIC"]) else { return };
+    let second = other.post(&server, &inform("00085D000002", &["2 PERIODIC"], &[]), &[]).unwrap();
+    assert_eq!((first.status, second.status), (200, 503));
+    assert!(second.header("retry-after").is_some(), "{}", second.head);
+    assert_eq!(server.last_event()["refusal"], "overload");
+    // When the first is over, there is room again.
+    assert!(phone.session(&server, &["2 PERIODIC"]));
+    assert_eq!(other.post(&server, &inform("00085D000002", &["2 PERIODIC"], &[]), &[]).unwrap().status, 200);
+}
+
+#[test]
+fn a_phone_that_nobody_knows_waits_in_the_staging_network() {
+    let deployment = Deployment::empty();
+    let config = std::fs::read_to_string(deployment.path("resyncd.toml")).unwrap();
+    let config = config.replace("name = \"http\"", "name = \"http\"\ncwmp = \"/cwmp\"");
+    deployment.write("resyncd.toml", format!("{config}\n[onboarding]\nstaging_networks = [\"127.0.0.0/8\"]\n"));
+    let server = deployment.start();
+    let mut phone = Phone::new();
+    let text = inform(&MAC.to_uppercase(), &["0 BOOTSTRAP"], &[(VERSION, "3.3.1")]);
+    let Some(reply) = phone.post(&server, &text, &["--user-agent", ""]) else { return };
+    assert_eq!(reply.status, 404);
+    let waiting = server.block_on(server.server().onboarding().waiting()).unwrap();
+    let waiting: Vec<_> =
+        waiting.iter().map(|phone| (phone.mac.to_string(), &*phone.model, phone.firmware.as_deref())).collect();
+    assert_eq!(waiting, [(MAC.to_owned(), "6867i", Some("3.3.1"))]);
 }
 
 #[test]

@@ -19,6 +19,9 @@ use crate::cwmp::message::{
 use crate::cwmp::session::Failure;
 use crate::packs::data_model::Kind;
 
+/// Most methods that are kept of what a phone says it knows: there are fifteen, and some of makers' own.
+const METHODS: usize = 64;
+
 /// Most requests of one session: what comes after is for the next one.
 const REQUESTS: usize = 500;
 
@@ -70,8 +73,6 @@ pub struct Done {
     pub notifications: usize,
     /// Paths that were changed on the phone and set back.
     pub restored: Vec<String>,
-    /// Whether the phone was looked at, and every stage came to its end.
-    pub finished: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -174,14 +175,18 @@ impl Job {
 
     fn read(&mut self) -> Stage {
         let Some(wish) = &self.wish else { return Stage::Finished };
+        // What is wanted no more was not changed either.
+        self.phone.changed.retain(|changed| wish.parameters.iter().any(|wanted| *wanted.path == *changed.path));
         let is_asked = |place: &usize| {
             let wanted = wish.parameters.get(*place);
             wanted.is_some_and(|wanted| wanted.readable.is_some() && !self.phone.has_refused(&wanted.path))
         };
         let places: Vec<_> = (0..wish.parameters.len()).filter(is_asked).collect();
-        let batches = batches(&places, wish.get_batch);
         if self.knows(Method::GetParameterValues) {
-            self.asks.extend(batches.map(Ask::Values));
+            self.asks.extend(batches(&places, wish.get_batch).map(Ask::Values));
+        } else {
+            // It can't be looked at; setting what is there already does no harm.
+            self.differing = places.into_iter().collect();
         }
         Stage::Reading
     }
@@ -230,7 +235,6 @@ impl Job {
     }
 
     fn finish(&mut self) -> Stage {
-        self.done.finished = true;
         self.phone.holds = Some(self.revision.clone());
         Stage::Finished
     }
@@ -290,7 +294,7 @@ impl Job {
         let Some(ask) = self.out.take() else { return };
         match (ask, outcome) {
             (Ask::Methods, Ok(Response::GetRpcMethods(methods))) => {
-                self.phone.methods = Some(methods.iter().map(|method| cut(method).to_owned()).collect());
+                self.phone.methods = Some(methods.iter().take(METHODS).map(|method| cut(method).to_owned()).collect());
             }
             (Ask::Values(places), Ok(Response::GetParameterValues(values))) => self.compare(&places, &values),
             (Ask::Set { places, key }, Ok(Response::SetParameterValues(_))) => {
@@ -354,6 +358,13 @@ impl Job {
         }
     }
 
+    /// A phone's own words about a refusal; none where they repeat something secret that it was given.
+    fn harmless<'t>(&self, text: &'t str) -> &'t str {
+        let wanted = self.wish.iter().flat_map(|wish| &wish.parameters).filter(|wanted| wanted.readable.is_none());
+        let mut secrets = wanted.map(|wanted| wanted.value.text(&crate::cwmp::Quirks::default()));
+        if secrets.any(|secret| !secret.is_empty() && text.contains(&*secret)) { "" } else { text }
+    }
+
     /// The phone has refused a request.
     fn refused(&mut self, ask: Ask, fault: &Fault) {
         let places = match &ask {
@@ -377,7 +388,8 @@ impl Job {
                 let told: Vec<_> =
                     by_name.iter().filter_map(|place| Some((self.path(&ask, *place)?, named(place)?))).collect();
                 for (path, parameter) in told {
-                    self.phone.refuse(&path, parameter.code, &parameter.text);
+                    let words = self.harmless(&parameter.text).to_owned();
+                    self.phone.refuse(&path, parameter.code, &words);
                 }
                 if !rest.is_empty() {
                     self.asks.push_front(again(rest, true));
@@ -389,7 +401,8 @@ impl Job {
             [] => {}
             [place] => {
                 if let Some(path) = self.path(&ask, *place) {
-                    self.phone.refuse(&path, fault.code, &fault.text);
+                    let words = self.harmless(&fault.text).to_owned();
+                    self.phone.refuse(&path, fault.code, &words);
                 }
             }
             several => {

@@ -13,7 +13,7 @@ use super::phone::Phone;
 use super::sessions::{Live, Sessions, State, Work};
 use super::wire;
 use crate::cwmp::message::{Inform, Method};
-use crate::cwmp::session::{Effect, End, Input, PhoneAsk, Session, Token};
+use crate::cwmp::session::{Effect, End, Input, Session, Token};
 use crate::cwmp::soap::Envelope;
 use crate::events::{Event, Outcome, Recorder, Refusal, cut};
 use crate::model::{MacAddr, Secret};
@@ -99,7 +99,12 @@ impl Acs {
         let mut phone: Phone = known.and_then(|row| serde_json::from_str(&row.told).ok()).unwrap_or_default();
         let must_look = phone.informed(inform);
         let revision = self.revision(&opened);
-        let (event, quirks) = (opened.event.clone(), wire::quirks(&quirks_of(&opened)));
+        let (mut event, quirks) = (opened.event.clone(), wire::quirks(&quirks_of(&opened)));
+        // As a User-Agent would tell it.
+        let said = |text: &str| if text.is_empty() { None } else { Some(text.to_owned()) };
+        event.vendor = event.vendor.or_else(|| said(&phone.said.manufacturer));
+        event.model = event.model.or_else(|| said(&phone.said.product_class));
+        event.firmware = event.firmware.or_else(|| phone.said.software.clone());
         let job = match Job::new(phone, revision, must_look, || self.wish(&opened)) {
             Ok(job) => job,
             Err(error) => {
@@ -275,7 +280,8 @@ impl State {
                     Effect::Status(status) => answer = Answered::Status(status),
                     // Who may have a session was decided before it began.
                     Effect::Informed(_) => next = Some(Input::Accepted),
-                    Effect::PhoneAsked(ask) => next = Some(heard(&ask)),
+                    // It repeats in every session what it hears no answer to.
+                    Effect::PhoneAsked(_) => next = Some(Input::Accepted),
                     Effect::AskForWork => {
                         next = Some(Input::Work(self.work.as_mut().and_then(|work| work.job.next_request())))
                     }
@@ -294,11 +300,6 @@ impl State {
         }
         (answer, ended)
     }
-}
-
-/// What a phone tells or asks of its own is accepted: it repeats in every session what it hears no answer to.
-fn heard(_: &PhoneAsk) -> Input {
-    Input::Accepted
 }
 
 /// A session in one line.
