@@ -20,7 +20,8 @@ pub fn value(parameter: &DesiredParameter) -> Value {
     }
 }
 
-fn kind(kind: Kind) -> ValueKind {
+/// A type as messages have it.
+pub fn kind(kind: Kind) -> ValueKind {
     match kind {
         Kind::String => ValueKind::String,
         Kind::Int => ValueKind::Int,
