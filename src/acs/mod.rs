@@ -6,6 +6,7 @@
 
 mod job;
 mod phone;
+pub mod request;
 mod server;
 mod sessions;
 mod wire;

@@ -10,9 +10,10 @@ use tokio::sync::watch;
 
 use super::job::{Done, Job, WantedValue, Wish};
 use super::phone::Phone;
+use super::request::Arrivals;
 use super::sessions::{Live, Sessions, State, Work};
 use super::wire;
-use crate::cwmp::message::{Inform, Method};
+use crate::cwmp::message::{EventCode, Inform, Method};
 use crate::cwmp::session::{Effect, End, Input, PhoneAsk, Session, Token};
 use crate::cwmp::soap::Envelope;
 use crate::events::{Event, Outcome, Recorder, Refusal, cut};
@@ -41,6 +42,8 @@ pub struct Acs {
     /// Makes revisions that tell nothing of what they are made from.
     key: Secret,
     limit: Limit,
+    /// Who is told that a phone has come because it was asked to.
+    arrivals: Arrivals,
 }
 
 /// How a POST is answered.
@@ -64,7 +67,13 @@ struct Ended {
 
 impl Acs {
     pub fn new(store: Store, recorder: Recorder, sessions: usize, key: Secret, limit: impl Into<Limit>) -> Self {
-        Self { store, recorder, sessions: Arc::new(Sessions::new(sessions)), key, limit: limit.into() }
+        let sessions = Arc::new(Sessions::new(sessions));
+        Self { store, recorder, sessions, key, limit: limit.into(), arrivals: Arrivals::default() }
+    }
+
+    /// The same, that tells these who wait when a phone has come because it was asked to.
+    pub fn telling(self, arrivals: Arrivals) -> Self {
+        Self { arrivals, ..self }
     }
 
     /// The session that a request goes on with.
@@ -76,6 +85,9 @@ impl Acs {
     /// anew when its connection broke.
     pub async fn open(&self, opened: OpenedSession, envelope: Envelope, inform: &Inform, connection: &Connection) -> Answered {
         let mac = opened.device.mac;
+        if inform.has(&EventCode::ConnectionRequest) {
+            self.arrivals.came(mac);
+        }
         if let Some(before) = self.sessions.of_phone(mac) {
             self.end(&before, Instant::now()).await;
         }

@@ -23,6 +23,7 @@ use tokio::sync::watch as tokio_watch;
 use tokio::task::JoinSet;
 
 use crate::acs::Acs;
+use crate::acs::request::{self, Arrivals, Bound, Devices, Requests, Stun};
 use crate::api::{self, Api};
 use crate::brakes::Brakes;
 use crate::config::{Config, DatabaseUrl, Limits};
@@ -53,6 +54,7 @@ pub use watch::Watching;
 pub struct Server {
     addresses: Vec<(Arc<str>, SocketAddr)>,
     admin: Option<SocketAddr>,
+    stun: Option<SocketAddr>,
     reloader: Reloader,
     recorder: Recorder,
     follower: Follower,
@@ -86,6 +88,8 @@ pub enum StartError {
     Privileges(#[from] PrivilegeError),
     #[error("{listener}: {error}")]
     Bind { listener: String, error: BindError },
+    #[error("stun: can't listen on {address}: {source}")]
+    Stun { address: SocketAddr, source: std::io::Error },
     #[error("{path} can't be made or read: {why}")]
     State { path: String, why: String },
     #[error("the folders can't be watched: {0}; set watch = false and reload by SIGHUP")]
@@ -142,6 +146,11 @@ impl Server {
         let admin_socket = config.admin.address.map(bind).transpose();
         let admin_socket = admin_socket.map_err(|error| StartError::Bind { listener: "admin".to_owned(), error })?;
         let admin = admin_socket.as_ref().and_then(|socket| socket.local_addr().ok());
+        let stun_socket = config.stun.address.map(|address| {
+            let why = |source| StartError::Stun { address, source };
+            Bound::new(address).map_err(why)
+        });
+        let stun_socket = stun_socket.transpose()?;
         let is_new = !config.data_dir.exists();
         make_folder(&config.data_dir)?;
         if let Some(becoming) = &becoming {
@@ -195,11 +204,33 @@ impl Server {
         let mut phones = Phones::new(pipeline, records.clone(), inviting, recorder.clone(), keeping, folders, braking);
         let (stop, stopping) = tokio_watch::channel(false);
         let mut listeners = JoinSet::new();
+        let mut stun = None;
+        if let Some(bound) = stun_socket {
+            let devices = Devices::new(reloader.pipeline().clone(), records.clone()).map_err(no_randomness)?;
+            let address = config.stun.address.unwrap_or_else(|| ([0; 4], 0).into());
+            let server = Stun::new(bound, &config.stun, devices);
+            let server = server.map_err(|source| StartError::Stun { address, source })?;
+            listeners.spawn(server.clone().serve(stopping.clone()));
+            stun = Some(server);
+        }
+        let stun_address = stun.as_ref().map(Stun::address);
+        let arrivals = Arrivals::default();
+        let requests = Requests::new(
+            &config.connection_requests,
+            request::Parts {
+                store: records.store().clone(),
+                listening: addresses.iter().map(|(_, address)| *address).chain(admin).collect(),
+                stun,
+                arrivals: arrivals.clone(),
+                stopping: stopping.clone(),
+            },
+        );
         let paths = config.listeners.iter().filter_map(|listener| Some((listener.name.clone(), listener.cwmp.clone()?)));
         let paths: HashMap<_, _> = paths.collect();
         if !paths.is_empty() {
             let limits = &config.limits;
             let acs = Acs::new(records.store().clone(), recorder.clone(), limits.sessions, revision_key, limits);
+            let acs = acs.telling(arrivals.clone());
             listeners.spawn(acs.clone().keep_swept(stopping.clone()));
             phones = phones.with_sessions(Endpoint { acs, paths: Arc::new(paths) });
         }
@@ -222,6 +253,7 @@ impl Server {
                 fleet: fleet.clone(),
                 onboarding: onboarding.clone(),
                 uploads: uploads.clone(),
+                requests,
                 reload: Box::new(move || {
                     let reloader = to_reload.clone();
                     Box::pin(async move { reloader.reload().await })
@@ -305,6 +337,7 @@ impl Server {
         Ok(Self {
             addresses,
             admin,
+            stun: stun_address,
             reloader,
             recorder,
             follower,
@@ -329,6 +362,11 @@ impl Server {
 
     pub fn admin_address(&self) -> Option<SocketAddr> {
         self.admin
+    }
+
+    /// Where phones behind NAT find the STUN server.
+    pub fn stun_address(&self) -> Option<SocketAddr> {
+        self.stun
     }
 
     /// Loads a new generation and the certificates, and puts them in force.
