@@ -11,6 +11,8 @@ use std::path::Path;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
+use resyncd::acs::request::policy::Claim;
+use resyncd::acs::request::stun::{self, ErrorCode};
 use resyncd::config::{Config, Proxy, ProxyProtocol};
 use resyncd::cwmp::Quirks;
 use resyncd::cwmp::session::{Effect, Input, Session};
@@ -52,13 +54,14 @@ use time::OffsetDateTime;
 pub type Parser = fn(&[u8]);
 
 /// All of them, by name.
-pub const TARGETS: [(&str, Parser); 28] = [
+pub const TARGETS: [(&str, Parser); 30] = [
     ("aastra_cfg", aastra_cfg),
     ("authorization", authorization),
     ("certificate", certificate),
     ("cisco_profile", cisco_profile),
     ("condition", condition),
     ("configuration", configuration),
+    ("connection_request", connection_request),
     ("cwmp_soap", cwmp_soap),
     ("data_model", data_model),
     ("data_model_xml", data_model_xml),
@@ -77,6 +80,7 @@ pub const TARGETS: [(&str, Parser); 28] = [
     ("request", request),
     ("revocation", revocation),
     ("schedule", schedule),
+    ("stun", stun_request),
     ("target", request_target),
     ("user_agent", user_agent),
     ("value", value),
@@ -148,6 +152,40 @@ pub fn configuration(data: &[u8]) {
         }
     });
 }
+
+/// A `ConnectionRequestURL`: where it leads is told in full by what was read of it, and nothing of it ends a line.
+pub fn connection_request(data: &[u8]) {
+    let Some(text) = text(data) else { return };
+    let claim = match Claim::parse(text) {
+        Ok(claim) => claim,
+        Err(error) => return assert!(!error.to_string().is_empty()),
+    };
+    assert!(claim.target.starts_with('/') && claim.target.bytes().all(|byte| byte.is_ascii_graphic()), "{claim:?}");
+    assert!(claim.place.port > 0 && !claim.place.to_string().contains(['@', '/', '\n']), "{claim:?}");
+    let again = format!("http://{}{}", claim.place, claim.target);
+    assert!(again.len() > 256 || Claim::parse(&again) == Ok(claim), "{again}");
+}
+
+/// A datagram to the STUN server: who has shown no password is sent no more than they sent, or a few bytes.
+pub fn stun_request(data: &[u8]) {
+    let Ok(request) = stun::Request::read(data) else { return };
+    let most = data.len().max(stun::LONGEST_ANSWER);
+    let from = ([192, 0, 2, 7], 40_001).into();
+    assert!(request.answer(from, Some(from), None).len() <= most);
+    for code in [ErrorCode::Unauthorized, ErrorCode::BadRequest, ErrorCode::UnknownAttribute(1)] {
+        assert!(request.refusal(code).len() <= most);
+    }
+    assert!(request.user.is_none_or(|user| (1..=256).contains(&user.len())));
+    if let Some(way) = request.signed_with(&Secret::new("not-a-real-password")) {
+        // Only the corpus has the password.
+        let answer = request.answer(from, None, Some((way, &Secret::new("not-a-real-password"))));
+        assert!(answer.len() <= data.len().max(LONGEST_SIGNED));
+    }
+}
+
+/// Header, address and signature.
+const LONGEST_SIGNED: usize = 20 + 24 + 24;
+
 
 /// An envelope of a phone: a mistake has its place, a session answers it once, and what it answers reads back with its ID.
 pub fn cwmp_soap(data: &[u8]) {

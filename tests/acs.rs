@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use crate::support::deployment::{Deployment, Reply, Running};
 
-const MAC: &str = "00085d000001";
+pub const MAC: &str = "00085d000001";
 const PROXY: &str = "Device.Services.VoiceService.1.VoiceProfile.1.SIP.ProxyServer";
 const NAME: &str = "Device.Services.VoiceService.1.VoiceProfile.1.Name";
 const PASSWORD: &str = "Device.Services.VoiceService.1.VoiceProfile.1.Line.1.SIP.AuthPassword";
@@ -39,7 +39,9 @@ const HERE: &str = "[access]\nnetworks = [\"127.0.0.0/8\"]\n";
 
 /// A phone, and how it misbehaves.
 #[derive(Default)]
-struct Phone {
+pub struct Phone {
+    /// What it tells in its Inform beside its version and key.
+    pub tells: Vec<(&'static str, String)>,
     holds: BTreeMap<String, String>,
     /// Parameters that it refuses to be set, with the fault.
     refuses: BTreeMap<&'static str, u16>,
@@ -91,7 +93,7 @@ fn inform(serial: &str, events: &[&str], parameters: &[(&str, &str)]) -> String 
 }
 
 impl Phone {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let mut phone = Self::default();
         phone.holds.insert(VERSION.to_owned(), "3.3.1".to_owned());
         phone.holds.insert(KEY.to_owned(), String::new());
@@ -121,12 +123,14 @@ impl Phone {
         self.asked.clear();
         self.set.clear();
         self.posts = 0;
-        let parameters = [(VERSION, &*self.holds[VERSION].clone()), (KEY, &*self.holds[KEY].clone())];
-        self.post(server, &inform(&MAC.to_uppercase(), events, &parameters), &[])
+        let mut parameters = vec![(VERSION, &*self.holds[VERSION]), (KEY, &*self.holds[KEY])];
+        parameters.extend(self.tells.iter().map(|(name, value)| (*name, value.as_str())));
+        let message = inform(&MAC.to_uppercase(), events, &parameters);
+        self.post(server, &message, &[])
     }
 
     /// A whole session. False where there is no curl.
-    fn session(&mut self, server: &Running, events: &[&str]) -> bool {
+    pub fn session(&mut self, server: &Running, events: &[&str]) -> bool {
         let Some(reply) = self.inform(server, events) else { return false };
         assert_eq!(reply.status, 200, "{}", reply.head);
         assert!(reply.text().contains("InformResponse"), "{}", reply.text());

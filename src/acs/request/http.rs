@@ -117,8 +117,8 @@ impl Line {
     async fn open(address: SocketAddr) -> Result<Self, String> {
         let stream = TcpStream::connect(address).await.map_err(|error| error.to_string())?;
         let mut builder = http1::Builder::new();
-        // Phones write names and ends of lines as they like.
-        builder.max_buf_size(HEAD).max_header_size(HEAD).allow_spaces_after_header_name_in_responses(true);
+        // Small servers know names of headers as the RFCs write them.
+        builder.max_buf_size(HEAD).max_header_size(HEAD).title_case_headers(true);
         let (sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(broken)?;
         let driver = tokio::spawn(async move {
             // Whatever ends it, the request that waits is told.
