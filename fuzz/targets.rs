@@ -186,7 +186,6 @@ pub fn stun_request(data: &[u8]) {
 /// Header, address and signature.
 const LONGEST_SIGNED: usize = 20 + 24 + 24;
 
-
 /// An envelope of a phone: a mistake has its place, a session answers it once, and what it answers reads back with its ID.
 pub fn cwmp_soap(data: &[u8]) {
     let input = match Envelope::read(data, &Limits::default()) {

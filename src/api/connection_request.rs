@@ -81,7 +81,8 @@ pub async fn post_connection_request(
     let report = api.requests().request(call).await?;
     let view = view(&report);
     let after = serde_json::to_string(&view).ok();
-    api.record(&caller, OffsetDateTime::now_utc(), "connection-request", "device", &mac.to_string(), None, after).await?;
+    api.record(&caller, OffsetDateTime::now_utc(), "connection-request", "device", &mac.to_string(), None, after)
+        .await?;
     Ok(Json(view))
 }
 

@@ -16,7 +16,8 @@ use crate::support::deployment::{Deployment, Running};
 use resyncd::acs::Said;
 
 const UDP: &str = "Device.ManagementServer.UDPConnectionRequestAddress";
-const STUN: &str = "stun = \"127.0.0.1\"\nstun_user = \"phone-00085d000001\"\nstun_password = \"not-a-real-stun-key\"\n";
+const STUN: &str =
+    "stun = \"127.0.0.1\"\nstun_user = \"phone-00085d000001\"\nstun_password = \"not-a-real-stun-key\"\n";
 const STUN_USER: &[u8] = b"phone-00085d000001";
 const STUN_PASSWORD: &[u8] = b"not-a-real-stun-key";
 

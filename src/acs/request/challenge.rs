@@ -182,7 +182,10 @@ mod tests {
         let credentials = Credentials { user: "Aladdin".to_owned(), password: Secret::new("open sesame") };
         let answer = Challenge::Basic.answer(&credentials, "/", "");
         assert_eq!(answer.expose_text(), Some("Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="));
-        assert!(matches!(strongest("Basic realm=\"x\", Digest realm=\"y\", nonce=\"z\"", true), Some(Challenge::Digest(_))));
+        assert!(matches!(
+            strongest("Basic realm=\"x\", Digest realm=\"y\", nonce=\"z\"", true),
+            Some(Challenge::Digest(_))
+        ));
     }
 
     #[test]

@@ -52,24 +52,6 @@ pub enum Outcome {
 
 impl Outcome {
     /// For programs.
-    pub const WORDS: [&'static str; 15] = [
-        "informed",
-        "accepted",
-        "sent",
-        "refused",
-        "busy",
-        "status",
-        "unreachable",
-        "no-answer",
-        "no-address",
-        "bad-address",
-        "not-allowed",
-        "not-heard",
-        "no-credentials",
-        "failed",
-        "stopping",
-    ];
-
     pub fn word(&self) -> &'static str {
         match self {
             Self::Informed => "informed",

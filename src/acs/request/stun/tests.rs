@@ -36,8 +36,7 @@ const HERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1))
 
 #[test]
 fn a_phone_of_tr_111_is_read_however_long_its_attribute_is() {
-    for (attribute, is_filled) in
-        [(TR_111, true), (&b"dslforum.org/TR-111"[..], true), (b"dslforum.org/TR-111", false)]
+    for (attribute, is_filled) in [(TR_111, true), (&b"dslforum.org/TR-111"[..], true), (b"dslforum.org/TR-111", false)]
     {
         for attributes in [
             [(CONNECTION_REQUEST_BINDING, attribute), (USERNAME, &b"000e08abcdef"[..])],
