@@ -546,13 +546,13 @@ pub static CONNECTION_REQUESTS: Table = Table {
         key(
             "allow",
             Texts("networks"),
-            Value(""),
+            Nothing("none"),
             "Networks that are asked although they are loopback, link-local, reserved, or this server's own. Multicast, broadcast and no address at all are never asked.",
         ),
         key(
             "deny",
             Texts("networks"),
-            Value(""),
+            Nothing("none"),
             "Networks that are not asked. Of `allow` and `deny` the narrower network counts: `deny = [\"0.0.0.0/0\", \"::/0\"]` lets those in `allow` only be asked.",
         ),
         key(

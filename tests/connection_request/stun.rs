@@ -10,7 +10,7 @@ use serde_json::json;
 use sha1::Sha1;
 
 use super::{ALLOWED, PASSWORD, URL, USER, ask, at, deployment, outcome, told, write_device};
-use crate::acs::{MAC, Phone};
+use crate::acs::Phone;
 use crate::support::deployment::{Deployment, Running};
 
 use resyncd::acs::Said;
@@ -285,8 +285,7 @@ fn a_phone_behind_nat_is_looked_at_like_any_other() {
     assert_eq!(outcome(&ask(&running, 1, 0).join().unwrap())["outcome"], "bad-address");
     // Without a user and password nothing can be signed.
     let address = socket([127, 0, 0, 1]).local_addr().unwrap().to_string();
-    let without = format!("{}\n[acs]\n{STUN}", "model = \"6867i\"");
-    running.deployment.write(&format!("profiles/devices/{MAC}.toml"), without);
+    write_device(&running.deployment, 1, STUN);
     running.reload().unwrap();
     told(&running, 1, Said { udp_address: Some(address), ..at("http://127.0.0.1:7547/") });
     assert_eq!(outcome(&ask(&running, 1, 0).join().unwrap())["outcome"], "no-credentials");
