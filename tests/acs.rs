@@ -202,7 +202,7 @@ impl Phone {
             })
             .collect();
         if !refused.is_empty() {
-            return fault(9003, if self.names_none { "" } else { &*refused.concat() }.to_owned().as_str());
+            return fault(9003, &if self.names_none { String::new() } else { refused.concat() });
         }
         let key = document.descendants().find(|node| node.tag_name().name() == "ParameterKey").unwrap();
         self.holds.insert(KEY.to_owned(), key.text().unwrap_or_default().to_owned());
@@ -308,7 +308,7 @@ fn who_wins_over_a_change_on_the_phone_is_the_settings_to_say() {
 
 #[test]
 fn only_what_the_phone_knows_is_asked_of_it() {
-    let server = server(&format!("{HERE}[acs.notifications]\n\"{VERSION}\" = \"active\"\n"));
+    let server = server(&format!("{HERE}[acs.notifications]\n\"Device.LAN.IPAddress\" = \"active\"\n"));
     let mut phone = Phone::new();
     phone.lacks = vec!["GetRPCMethods", "GetParameterAttributes"];
     if !phone.session(&server, &["0 BOOTSTRAP"]) {
@@ -387,10 +387,15 @@ fn a_certificate_opens_a_session_and_holds_it() {
     let deployment = Deployment::empty();
     let config = std::fs::read_to_string(deployment.path("resyncd.toml")).unwrap();
     deployment.write("resyncd.toml", config.replace("name = \"https\"", "name = \"https\"\ncwmp = \"/cwmp\""));
-    deployment.certificates(&[(MAC, None), ("00085d000002", None)]);
-    write_device(&deployment, "[access]\ncertificate = true\n", "Bar");
+    let (mine, others) = ("000e08000001", "000e08000002");
+    let subject = |serial| Some(("CP-6841-3PCC", serial));
+    deployment.certificates(&[(mine, subject("88012BA01234")), (others, subject("88012BA01235"))]);
+    deployment.write(
+        &format!("profiles/devices/{mine}.toml"),
+        "model = \"CP-6841-3PCC\"\nserial = \"88012BA01234\"\n[access]\ncertificate = true\n[lines.1]\nuser = \"1001\"\n",
+    );
     let server = deployment.start();
-    let text = inform(MAC, &["0 BOOTSTRAP"], &[]);
+    let text = inform("88012BA01234", &["0 BOOTSTRAP"], &[]).replace("00085D<", "000E08<");
     let message = server.deployment.path("message");
     std::fs::write(&message, text).unwrap();
     let data = format!("@{}", message.display());
@@ -398,15 +403,15 @@ fn a_certificate_opens_a_session_and_holds_it() {
         server.curl(phone, "/cwmp", &["--data-binary", data, "--header", cookie, "--header", "Content-Type: text/xml"])
     };
     let Some(none) = post(None, "X: 1", &data) else { return };
-    let other = post(Some("00085d000002"), "X: 1", &data).unwrap();
+    let other = post(Some(others), "X: 1", &data).unwrap();
     assert_eq!((none.status, other.status), (404, 404));
-    let right = post(Some(MAC), "X: 1", &data).unwrap();
+    let right = post(Some(mine), "X: 1", &data).unwrap();
     assert_eq!(right.status, 200, "{}", right.head);
     let cookie = format!("Cookie: {}", right.header("set-cookie").unwrap());
     // Another phone with the cookie, and somebody without a certificate.
-    assert_eq!(post(Some("00085d000002"), &cookie, "").unwrap().status, 400);
+    assert_eq!(post(Some(others), &cookie, "").unwrap().status, 400);
     assert_eq!(post(None, &cookie, "").unwrap().status, 400);
-    assert_eq!(post(Some(MAC), &cookie, "").unwrap().status, 200);
+    assert_eq!(post(Some(mine), &cookie, "").unwrap().status, 200);
 }
 
 #[test]
