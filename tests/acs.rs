@@ -159,7 +159,13 @@ impl Phone {
         let names: Vec<_> = named("string").filter_map(|name| name.text()).collect();
         let body = match method {
             "GetRPCMethods" => {
-                let all = ["GetRPCMethods", "GetParameterValues", "SetParameterValues", "GetParameterAttributes", "SetParameterAttributes"];
+                let all = [
+                    "GetRPCMethods",
+                    "GetParameterValues",
+                    "SetParameterValues",
+                    "GetParameterAttributes",
+                    "SetParameterAttributes",
+                ];
                 let all: String = all.iter().map(|name| format!("<string>{name}</string>")).collect();
                 format!("<cwmp:GetRPCMethodsResponse><MethodList>{all}</MethodList></cwmp:GetRPCMethodsResponse>")
             }
@@ -167,18 +173,28 @@ impl Phone {
                 let mut list = String::new();
                 for name in names {
                     let value = self.holds.get(name).map(String::as_str).unwrap_or_default();
-                    write!(list, "<ParameterValueStruct><Name>{name}</Name><Value>{}</Value></ParameterValueStruct>", escaped(value))
-                        .unwrap();
+                    write!(
+                        list,
+                        "<ParameterValueStruct><Name>{name}</Name><Value>{}</Value></ParameterValueStruct>",
+                        escaped(value)
+                    )
+                    .unwrap();
                 }
-                format!("<cwmp:GetParameterValuesResponse><ParameterList>{list}</ParameterList></cwmp:GetParameterValuesResponse>")
+                format!(
+                    "<cwmp:GetParameterValuesResponse><ParameterList>{list}</ParameterList></cwmp:GetParameterValuesResponse>"
+                )
             }
             "SetParameterValues" => self.take(&document),
             "GetParameterAttributes" => {
                 let each = |name: &&str| {
-                    format!("<ParameterAttributeStruct><Name>{name}</Name><Notification>0</Notification><AccessList/></ParameterAttributeStruct>")
+                    format!(
+                        "<ParameterAttributeStruct><Name>{name}</Name><Notification>0</Notification><AccessList/></ParameterAttributeStruct>"
+                    )
                 };
                 let list: String = names.iter().map(each).collect();
-                format!("<cwmp:GetParameterAttributesResponse><ParameterList>{list}</ParameterList></cwmp:GetParameterAttributesResponse>")
+                format!(
+                    "<cwmp:GetParameterAttributesResponse><ParameterList>{list}</ParameterList></cwmp:GetParameterAttributesResponse>"
+                )
             }
             "SetParameterAttributes" => "<cwmp:SetParameterAttributesResponse/>".to_owned(),
             other => panic!("{other} was not to be asked"),
@@ -238,7 +254,10 @@ fn a_factory_new_phone_is_set_up_and_a_phone_that_is_right_is_left_alone() {
     let revision = phone.holds(KEY).to_owned();
     assert_eq!(revision.len(), 32, "{revision}");
     let event = server.last_event();
-    assert_eq!((&event["kind"], &event["outcome"], &event["device"]), (&"session".into(), &"served".into(), &MAC.into()));
+    assert_eq!(
+        (&event["kind"], &event["outcome"], &event["device"]),
+        (&"session".into(), &"served".into(), &MAC.into())
+    );
     let reason = event["reason"].as_str().unwrap();
     assert!(reason.starts_with("0 BOOTSTRAP, 1 BOOT; ") && reason.contains(" parameters set"), "{reason}");
 
@@ -364,7 +383,10 @@ fn whoever_may_not_have_the_phones_files_gets_no_session() {
 fn a_phone_shows_who_it_is_by_digest() {
     let deployment = Deployment::empty();
     let config = std::fs::read_to_string(deployment.path("resyncd.toml")).unwrap();
-    deployment.write("resyncd.toml", config.replace("name = \"http\"", "name = \"http\"\ncwmp = \"/cwmp\"\npasswords = true"));
+    deployment.write(
+        "resyncd.toml",
+        config.replace("name = \"http\"", "name = \"http\"\ncwmp = \"/cwmp\"\npasswords = true"),
+    );
     write_device(&deployment, "[acs]\nuser = \"phone-1\"\npassword = \"not-a-real-key\"\n", "Bar");
     let server = deployment.start();
     let mut phone = Phone::new();
