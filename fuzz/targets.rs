@@ -11,7 +11,9 @@ use std::path::Path;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
+use resyncd::acs::request::challenge::{Challenge, Credentials};
 use resyncd::acs::request::policy::Claim;
+use resyncd::acs::request::sip;
 use resyncd::acs::request::stun::{self, ErrorCode};
 use resyncd::config::{Config, Proxy, ProxyProtocol};
 use resyncd::cwmp::Quirks;
@@ -54,7 +56,7 @@ use time::OffsetDateTime;
 pub type Parser = fn(&[u8]);
 
 /// All of them, by name.
-pub const TARGETS: [(&str, Parser); 30] = [
+pub const TARGETS: [(&str, Parser); 31] = [
     ("aastra_cfg", aastra_cfg),
     ("authorization", authorization),
     ("certificate", certificate),
@@ -80,6 +82,7 @@ pub const TARGETS: [(&str, Parser); 30] = [
     ("request", request),
     ("revocation", revocation),
     ("schedule", schedule),
+    ("sip", sip_answer),
     ("stun", stun_request),
     ("target", request_target),
     ("user_agent", user_agent),
@@ -164,6 +167,26 @@ pub fn connection_request(data: &[u8]) {
     assert!(claim.place.port > 0 && !claim.place.to_string().contains(['@', '/', '\n']), "{claim:?}");
     let again = format!("http://{}{}", claim.place, claim.target);
     assert!(again.len() > 256 || Claim::parse(&again) == Ok(claim), "{again}");
+}
+
+/// What a SIP proxy answers, and what it is then told of who this is: neither its challenge nor a setting begins another line.
+pub fn sip_answer(data: &[u8]) {
+    if let Some(answer) = sip::Answer::read(data, "z9hG4bKb1", 1) {
+        assert!((100..700).contains(&answer.status));
+        let credentials = Credentials { user: "user".to_owned(), password: Secret::new("not-a-real-password") };
+        let challenges = || answer.challenges.iter().map(String::as_str);
+        assert_ne!(Challenge::strongest(challenges(), false), Some(Challenge::Basic));
+        if let Some(challenge) = Challenge::strongest(challenges(), true) {
+            let proof = challenge.answer(&credentials, "NOTIFY", "sip:1001@sip.example.com", "abc");
+            assert!(proof.expose_text().is_some_and(|proof| !proof.contains(['\r', '\n'])));
+        }
+    }
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    if let Ok(address) = sip::Address::parse(text) {
+        let written = address.to_string();
+        assert!(written.bytes().all(|byte| byte.is_ascii_graphic() && !b"<>\"".contains(&byte)), "{written}");
+        assert_eq!(written.matches('@').count(), 1, "{written}");
+    }
 }
 
 /// A datagram to the STUN server: who has shown no password is sent no more than they sent, or a few bytes.

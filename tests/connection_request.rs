@@ -1,6 +1,8 @@
 //! Connection requests: phones that are played here, on real sockets, and asked to open a session by the API.
 
+mod notify;
 mod phone;
+mod proxy;
 mod stun;
 
 use std::net::{Ipv4Addr, TcpListener};
@@ -54,6 +56,11 @@ fn told(running: &Running, number: u32, said: Said) {
         let mac: MacAddr = mac(number).parse().unwrap();
         store.keep_acs_phone(mac, &told, OffsetDateTime::now_utc()).await.unwrap();
     });
+}
+
+/// In milliseconds since 1970.
+fn now() -> i64 {
+    i64::try_from(OffsetDateTime::now_utc().unix_timestamp_nanos() / 1_000_000).unwrap()
 }
 
 fn at(url: impl Into<String>) -> Said {
@@ -216,7 +223,7 @@ fn a_phone_that_comes_to_another_server_has_come() {
     let running = deployment(ALLOWED).start();
     let played = Played::start(Reaction::KeepsOpen, |_| Some(answer("200 OK", "")));
     let url = format!("http://{}/", played.address);
-    let came = |event: &str| Said { events: vec![event.to_owned()], ..at(&url) };
+    let came = |event: &str| Said { began: now(), events: vec![event.to_owned()], ..at(&url) };
     told(&running, 1, came("6 CONNECTION REQUEST"));
     let asked = ask(&running, 1, 300);
     played.next();

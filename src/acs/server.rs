@@ -94,9 +94,6 @@ impl Acs {
         connection: &Connection,
     ) -> Answered {
         let mac = opened.device.mac;
-        if inform.has(&EventCode::ConnectionRequest) {
-            self.arrivals.came(mac);
-        }
         if let Some(before) = self.sessions.of_phone(mac) {
             self.end(&before, Instant::now()).await;
         }
@@ -130,6 +127,7 @@ impl Acs {
             self.tell_full(&live);
             return Answered::TryLater;
         }
+        self.arrivals.came(mac, inform.has(&EventCode::ConnectionRequest));
         match self.go_on(&live, Input::Envelope(Box::new(envelope))).await {
             Answered::Reply { envelope, .. } => Answered::Reply { envelope, cookie: Some(live.token.clone()) },
             other => other,

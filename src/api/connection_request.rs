@@ -33,27 +33,34 @@ pub struct Asked {
 /// What came of asking a phone to open a session.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ConnectionRequestView {
-    /// `informed`: the phone came. `accepted`, `sent`: it was asked, and did not come in the time that was waited. `refused`: it
-    /// knows this server by another user or password. `busy`, `status`, `unreachable`, `no-answer`: what it answered, or didn't.
-    /// `no-address`, `bad-address`, `not-allowed`, `not-heard`, `no-credentials`, `failed`, `stopping`: it was not asked.
+    /// `informed`: the phone came. `accepted`, `sent`: it was asked, and did not come in the time that was waited. `refused`: it, or
+    /// the SIP proxy, knows this server by another user or password. `busy`, `status`, `unreachable`, `not-registered`, `no-answer`:
+    /// what it answered, or didn't. `no-address`, `bad-address`, `not-allowed`, `not-heard`, `not-configured`, `no-credentials`,
+    /// `failed`, `stopping`: it was not asked.
     #[schema(pattern = "^[a-z-]+$")]
     outcome: &'static str,
     /// The same in a sentence.
     detail: String,
-    /// `http` or `udp`; null where it was not asked.
+    /// `http`, `udp` or `notify`; null where it was not asked.
     #[schema(required = true)]
     way: Option<&'static str>,
-    /// The address and port that were asked.
+    /// The address and port that were asked; of `notify`, the SIP proxy's.
     #[schema(required = true)]
     address: Option<String>,
     /// Which rule is against its address, where the outcome is `not-allowed`: `loopback`, `own-network`, `denied` …
     #[schema(required = true)]
     rule: Option<&'static str>,
+    /// The job that the phone was told with a NOTIFY; null where it was told none.
+    #[schema(required = true)]
+    job: Option<String>,
+    /// Whether the phone has asked for its action URI with that job by now; null where there is none.
+    #[schema(required = true)]
+    called: Option<bool>,
 }
 
 /// Ask a phone to open a session.
 ///
-/// Over HTTP, or through its NAT where this server is its STUN server. Takes the scope `write`. That the phone was asked is
+/// Over HTTP, through its NAT where this server is its STUN server, or by a SIP NOTIFY. Takes the scope `write`. That the phone was asked is
 /// answered with 200, whatever came of it: `outcome` tells.
 #[utoipa::path(post, path = "/devices/{mac}/connection-request", tag = "devices",
     params(("mac" = String, Path, description = "The MAC address, in any spelling"), Asked),
@@ -71,19 +78,20 @@ pub async fn post_connection_request(
         return Err(Problem::of(Kind::Malformed, vec![mistake]));
     }
     let (generation, device) = api.device(&caller, mac).await?;
-    let data_model = generation.packs.get(device.model.pack).and_then(|pack| pack.data_model.as_ref());
-    let Some(data_model) = data_model.filter(|data_model| data_model.is_for(device.model.model)) else {
-        return Err(Problem::new(Kind::Conflict, "no ACS manages phones of its model"));
-    };
-    let settings = generation.settings(&device);
-    let hears = data_model.quirks(Some(device.model.model)).connection_request;
-    let call = Call { mac, settings: &settings, hears, wait: Duration::from_secs(wait) };
-    let report = api.requests().request(call).await?;
-    let view = view(&report);
-    let after = serde_json::to_string(&view).ok();
-    api.record(&caller, OffsetDateTime::now_utc(), "connection-request", "device", &mac.to_string(), None, after)
-        .await?;
-    Ok(Json(view))
+    // Who asks may go away meanwhile: that it was asked is recorded all the same.
+    let asking = tokio::spawn(async move {
+        let settings = generation.settings(&device);
+        let Some(call) = Call::of(&generation, &device, &settings, Duration::from_secs(wait)) else {
+            return Err(Problem::new(Kind::Conflict, "no ACS manages phones of its model"));
+        };
+        let report = api.requests().request(call).await?;
+        let view = view(&report);
+        let after = serde_json::to_string(&view).ok();
+        let now = OffsetDateTime::now_utc();
+        api.record(&caller, now, "connection-request", "device", &mac.to_string(), None, after).await?;
+        Ok(Json(view))
+    });
+    asking.await.unwrap_or_else(|_| Err(Problem::new(Kind::Internal, "the phone could not be asked")))
 }
 
 fn view(report: &Report) -> ConnectionRequestView {
@@ -93,6 +101,8 @@ fn view(report: &Report) -> ConnectionRequestView {
         way: report.to.map(|(way, _)| way.word()),
         address: report.to.map(|(_, address)| address.to_string()),
         rule: report.outcome.rule(),
+        job: report.job.as_ref().map(|job| job.id().to_owned()),
+        called: report.job.as_ref().map(|job| job.was_called()),
     }
 }
 

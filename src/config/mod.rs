@@ -366,6 +366,27 @@ pub struct ConnectionRequests {
     pub pace: Duration,
     /// Phones that are being asked at a time.
     pub at_once: usize,
+    pub notify: Notify,
+}
+
+/// The SIP proxy that brings phones a NOTIFY.
+#[derive(Debug, Clone)]
+pub struct Notify {
+    /// Host, and port. None: there is no asking by SIP.
+    pub proxy: Option<(String, u16)>,
+    pub transport: Transport,
+    /// A SIP address; none: this machine's own.
+    pub from: Option<String>,
+    pub user: Option<String>,
+    /// None: the file names none. An error: the variable or file that it names is not to be had here.
+    pub password: Option<Result<Secret, Problem>>,
+}
+
+/// How SIP is carried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    Udp,
+    Tcp,
 }
 
 /// The STUN server for phones behind NAT.

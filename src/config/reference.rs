@@ -572,6 +572,29 @@ pub static CONNECTION_REQUESTS: Table = Table {
     ],
 };
 
+pub static CONNECTION_REQUESTS_NOTIFY: Table = Table {
+    name: "connection_requests.notify",
+    heading: "[connection_requests.notify]",
+    about: "The SIP proxy by which phones are asked that come for a NOTIFY. Nothing is sent anywhere else. docs/acs.md tells more.",
+    keys: &[
+        key(
+            "proxy",
+            Text("`HOST:PORT`"),
+            Nothing("nobody is asked by SIP"),
+            "Where NOTIFYs are sent: the proxy or registrar of the phones' line 1. Without a port, to 5060. A name is looked up each time, for its addresses alone (no SRV).",
+        ),
+        key("transport", Choice(&["udp", "tcp"]), Value("udp"), "How they are sent."),
+        key(
+            "from",
+            Text("`sip:USER@HOST`"),
+            Nothing("`sip:resyncd@` and the address that it is sent from"),
+            "Who sends them, where the proxy wants to know.",
+        ),
+        key("user", Text("a user"), Nothing("none"), "The user, where the proxy asks for one by Digest."),
+        key("password", Secret, Nothing("none"), "Its password."),
+    ],
+};
+
 pub static STUN: Table = Table {
     name: "stun",
     heading: "[stun]",
@@ -811,6 +834,7 @@ pub static TABLES: &[&Table] = &[
     &LIMITS,
     &BRAKES,
     &CONNECTION_REQUESTS,
+    &CONNECTION_REQUESTS_NOTIFY,
     &STUN,
     &PROCESS,
     &CACHE,

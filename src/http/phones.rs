@@ -12,6 +12,7 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use hyper::body::Incoming;
 use time::OffsetDateTime;
 
+use super::check_sync::Calls;
 use super::cwmp::Endpoint;
 use super::folders::{Folders, counted};
 use super::work::Work;
@@ -37,6 +38,8 @@ pub struct Phones {
     pub(super) work: Work,
     /// None: no listener has sessions of CWMP.
     endpoint: Option<Endpoint>,
+    /// None: no phone is told an action URI of ours.
+    calls: Option<Calls>,
 }
 
 impl Phones {
@@ -49,14 +52,20 @@ impl Phones {
         folders: Folders,
         (brakes, work): (Brakes, Work),
     ) -> Self {
-        let (folders, endpoint) = (Arc::new(folders), None);
-        Self { pipeline, records, onboarding, recorder, uploads, folders, brakes, work, endpoint }
+        let (folders, endpoint, calls) = (Arc::new(folders), None, None);
+        Self { pipeline, records, onboarding, recorder, uploads, folders, brakes, work, endpoint, calls }
     }
 
     /// The same, holding sessions of CWMP, too.
     #[must_use]
     pub fn with_sessions(self, endpoint: Endpoint) -> Self {
         Self { endpoint: Some(endpoint), ..self }
+    }
+
+    /// The same, hearing phones that ask for their action URI, too.
+    #[must_use]
+    pub fn with_calls(self, calls: Calls) -> Self {
+        Self { calls: Some(calls), ..self }
     }
 
     /// Answers one request. Its body is read only where it is an upload, or a form, of a phone that may send it.
@@ -89,6 +98,9 @@ impl Phones {
         let path = target.split('?').next().unwrap_or_default();
         if let Some(endpoint) = self.endpoint.as_ref().filter(|endpoint| endpoint.is_at(&connection.listener, path)) {
             return self.converse(endpoint, &connection, &asked, &parts, body, turn).await;
+        }
+        if let Some(calls) = self.calls.as_ref().filter(|calls| calls.are_at(&connection.listener, path)) {
+            return self.called(calls, &asked);
         }
         let is_read = matches!(parts.method, Method::GET | Method::HEAD);
         let folder = Target::of(target).filter(|_| is_read).and_then(|target| self.folders.find(&target.path));

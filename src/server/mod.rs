@@ -23,14 +23,14 @@ use tokio::sync::watch as tokio_watch;
 use tokio::task::JoinSet;
 
 use crate::acs::Acs;
-use crate::acs::request::{self, Arrivals, Bound, Devices, Requests, Stun};
+use crate::acs::request::{self, Arrivals, Bound, Devices, Jobs, Requests, Stun};
 use crate::api::{self, Api};
 use crate::brakes::Brakes;
 use crate::config::{Config, DatabaseUrl, Limits};
 use crate::document::{Problem, Problems};
 use crate::events::{Flushed, Metrics, Recorder, RecorderError};
 use crate::fleet::{Fleet, FleetError};
-use crate::http::{Admin, Endpoint, Folders, Load, Phones, Work};
+use crate::http::{Admin, Calls, Endpoint, Folders, Load, Phones, Work};
 use crate::identity::password::Passwords;
 use crate::model::Secret;
 use crate::onboarding::Onboarding;
@@ -105,6 +105,7 @@ impl Server {
         let is_made = vault::key_file_to_make(&config).is_some();
         problems.extend(config.secrets.master_key.clone().err().filter(|_| !is_made));
         problems.extend(config.webhooks.iter().filter_map(|webhook| webhook.secret.clone().err()));
+        problems.extend(config.connection_requests.notify.password.clone().and_then(Result::err));
         problems.extend(config.secrets.read_keys.iter().filter_map(|key| key.clone().err()));
         let generation = Generation::load(&config.templates, &config.profiles, 1).unwrap_or_else(|found| {
             problems.extend(found);
@@ -214,7 +215,7 @@ impl Server {
             stun = Some(server);
         }
         let stun_address = stun.as_ref().map(Stun::address);
-        let arrivals = Arrivals::default();
+        let (arrivals, jobs) = (Arrivals::default(), Jobs::default());
         let requests = Requests::new(
             &config.connection_requests,
             request::Parts {
@@ -222,6 +223,7 @@ impl Server {
                 listening: addresses.iter().map(|(_, address)| *address).chain(admin).collect(),
                 stun,
                 arrivals: arrivals.clone(),
+                jobs: jobs.clone(),
                 stopping: stopping.clone(),
             },
         );
@@ -233,7 +235,7 @@ impl Server {
             let acs = Acs::new(records.store().clone(), recorder.clone(), limits.sessions, revision_key, limits);
             let acs = acs.telling(arrivals.clone());
             listeners.spawn(acs.clone().keep_swept(stopping.clone()));
-            phones = phones.with_sessions(Endpoint::new(acs, paths));
+            phones = phones.with_calls(Calls::new(jobs, &paths)).with_sessions(Endpoint::new(acs, paths));
         }
         listeners.spawn(uploads.clone().keep_pruned(stopping.clone()));
         for listening in bound {

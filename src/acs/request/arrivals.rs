@@ -9,7 +9,15 @@ use crate::model::MacAddr;
 
 /// Phones that were asked to come, and who is told when they do. Clones share everything.
 #[derive(Debug, Clone, Default)]
-pub struct Arrivals(Arc<Mutex<HashMap<MacAddr, oneshot::Sender<()>>>>);
+pub struct Arrivals(Arc<Mutex<HashMap<MacAddr, Waiting>>>);
+
+/// Somebody who waits for a phone.
+#[derive(Debug)]
+struct Waiting {
+    tell: oneshot::Sender<()>,
+    /// Whatever it comes for.
+    any: bool,
+}
 
 /// A place to wait for a phone. It is given up when it is dropped.
 #[derive(Debug)]
@@ -20,7 +28,7 @@ pub struct Awaited {
 }
 
 impl Arrivals {
-    fn table(&self) -> MutexGuard<'_, HashMap<MacAddr, oneshot::Sender<()>>> {
+    fn table(&self) -> MutexGuard<'_, HashMap<MacAddr, Waiting>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -31,15 +39,15 @@ impl Arrivals {
             return None;
         }
         let (tell, came) = oneshot::channel();
-        table.insert(mac, tell);
+        table.insert(mac, Waiting { tell, any: false });
         Some(Awaited { arrivals: self.clone(), mac, came })
     }
 
-    /// A phone has come because it was asked to.
-    pub fn came(&self, mac: MacAddr) {
-        if let Some(tell) = self.table().get_mut(&mac) {
+    /// A phone has come, because it was asked to or for another reason.
+    pub fn came(&self, mac: MacAddr, was_asked: bool) {
+        if let Some(waiting) = self.table().get_mut(&mac).filter(|waiting| was_asked || waiting.any) {
             // The place stays taken until whoever waits gives it up.
-            let tell = std::mem::replace(tell, oneshot::channel().0);
+            let tell = std::mem::replace(&mut waiting.tell, oneshot::channel().0);
             // An error means that nobody waits any more.
             let _ = tell.send(());
         }
@@ -47,6 +55,13 @@ impl Arrivals {
 }
 
 impl Awaited {
+    /// From now on it counts whatever the phone comes for: it is asked in a way that its Inform need not tell of.
+    pub fn take_any(&self) {
+        if let Some(waiting) = self.arrivals.table().get_mut(&self.mac) {
+            waiting.any = true;
+        }
+    }
+
     /// Whether it has come by now.
     pub fn has_come(&mut self) -> bool {
         self.came.try_recv().is_ok()
@@ -74,15 +89,22 @@ mod tests {
     #[test]
     fn one_waits_for_a_phone_and_is_told_once() {
         let (arrivals, mac) = (Arrivals::default(), "00085d000001".parse().unwrap());
-        arrivals.came(mac);
+        arrivals.came(mac, true);
         let mut awaited = arrivals.await_one(mac).unwrap();
         assert!(arrivals.await_one(mac).is_none() && !awaited.has_come());
-        arrivals.came(mac);
+        // It comes for another reason.
+        arrivals.came(mac, false);
+        assert!(!awaited.has_come());
+        arrivals.came(mac, true);
         assert!(arrivals.await_one(mac).is_none());
-        arrivals.came(mac);
+        arrivals.came(mac, true);
         assert!(awaited.has_come());
         drop(awaited);
-        assert!(arrivals.await_one(mac).is_some());
+        let mut awaited = arrivals.await_one(mac).unwrap();
+        awaited.take_any();
+        arrivals.came(mac, false);
+        assert!(awaited.has_come());
+        drop(awaited);
         assert!(arrivals.table().is_empty());
     }
 }

@@ -45,8 +45,8 @@ impl Challenge {
         challenges.filter(|challenge| takes_basic || *challenge != Self::Basic).max_by_key(rank)
     }
 
-    /// The value of `Authorization` for a GET of `uri`, with a nonce of our own.
-    pub fn answer(&self, credentials: &Credentials, uri: &str, cnonce: &str) -> Secret {
+    /// The value of `Authorization` for a request of `uri` by `method`, with a nonce of our own.
+    pub fn answer(&self, credentials: &Credentials, method: &str, uri: &str, cnonce: &str) -> Secret {
         let Credentials { user, password } = credentials;
         let digest = match self {
             Self::Basic => {
@@ -57,7 +57,7 @@ impl Challenge {
         };
         let DigestChallenge { realm, nonce, opaque, algorithm, has_qop } = digest;
         let nc = "00000001";
-        let signed = Signed { algorithm: *algorithm, realm, method: "GET", uri, nonce, nc, cnonce };
+        let signed = Signed { algorithm: *algorithm, realm, method, uri, nonce, nc, cnonce };
         let response =
             if *has_qop { signed.response(user, password) } else { signed.response_without_qop(user, password) };
         let mut answer = format!(
@@ -159,7 +159,8 @@ mod tests {
     #[test]
     fn the_strongest_is_answered() {
         let challenge = strongest(BOTH, true).unwrap();
-        let answer = challenge.answer(&mufasa(), "/dir/index.html", "f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ");
+        let answer =
+            challenge.answer(&mufasa(), "GET", "/dir/index.html", "f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ");
         let answer = answer.expose_text().unwrap().to_owned();
         for part in [
             "response=\"753927fa0e85d155564e2e272a28d1802ca10daf4496794697cf8db5856cb6c1\"",
@@ -171,7 +172,7 @@ mod tests {
         }
         let md5 = BOTH.replace("SHA-256", "SHA-512-256");
         let answer = strongest(&md5, true).unwrap();
-        let answer = answer.answer(&mufasa(), "/dir/index.html", "f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ");
+        let answer = answer.answer(&mufasa(), "GET", "/dir/index.html", "f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ");
         assert!(answer.expose_text().unwrap().contains("8ca523f5e9506fed4657c9700eebdbec"));
     }
 
@@ -180,7 +181,7 @@ mod tests {
         assert_eq!(strongest("Basic realm=\"phone\"", false), None);
         assert_eq!(strongest("Basic", true), Some(Challenge::Basic));
         let credentials = Credentials { user: "Aladdin".to_owned(), password: Secret::new("open sesame") };
-        let answer = Challenge::Basic.answer(&credentials, "/", "");
+        let answer = Challenge::Basic.answer(&credentials, "GET", "/", "");
         assert_eq!(answer.expose_text(), Some("Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="));
         assert!(matches!(
             strongest("Basic realm=\"x\", Digest realm=\"y\", nonce=\"z\"", true),

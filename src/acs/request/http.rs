@@ -81,7 +81,7 @@ async fn exchange(
     let mut random = [0; 16];
     getrandom::fill(&mut random).map_err(|error| format!("the operating system gives no random numbers: {error}"))?;
     let cnonce: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
-    let answer = challenge.answer(credentials, &claim.target, &cnonce);
+    let answer = challenge.answer(credentials, "GET", &claim.target, &cnonce);
     let is_ready = tokio::time::timeout(REST, line.ready_again(first)).await.unwrap_or(false);
     // It may yet close the connection while the answer is on its way.
     let second = if is_ready { line.get(claim, Some(&answer)).await.ok() } else { None };

@@ -1,18 +1,23 @@
-//! Connection requests: a phone is asked to open a session now. Over HTTP, or by UDP where it stands behind NAT and this server is
-//! its STUN server. Whatever it answers, it was a success only if its Inform came.
+//! Connection requests: a phone is asked to open a session now. Over HTTP; by UDP where it stands behind NAT and this server is its
+//! STUN server; or by a SIP NOTIFY, which the operator's proxy brings it. Whatever it answers, it was a success only if its Inform
+//! came.
 
 mod arrivals;
-mod challenge;
+pub mod challenge;
 mod datagram;
 mod devices;
 mod here;
 mod http;
+mod jobs;
+mod notify;
 mod outcome;
 pub mod policy;
+pub mod sip;
 pub mod stun;
+mod target;
 mod udp;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -23,18 +28,23 @@ use tokio::sync::{Semaphore, watch};
 pub use arrivals::Arrivals;
 pub use devices::Devices;
 pub use http::Heard;
-pub use outcome::{NotNow, Outcome, Report, Way};
+pub use jobs::{Job, Jobs};
+pub use notify::Told;
+pub use outcome::{NoWay, NotNow, Outcome, Report, Way};
 pub use udp::{Bound, Stun};
 
 use self::arrivals::Awaited;
 use self::challenge::Credentials;
 use self::datagram::Stamp;
 use self::devices::secret;
-use self::policy::{Claim, Host, Place, Policy};
-use super::Phone;
+use self::policy::Policy;
+use self::target::{Target, wanted};
+use super::phone::milliseconds;
+use super::{Phone, Said};
 use crate::config;
 use crate::model::MacAddr;
-use crate::packs::data_model::ConnectionRequest;
+use crate::packs::data_model::{ConnectionRequest, Quirks};
+use crate::resync::{Device, Generation};
 use crate::settings::Effective;
 use crate::store::{AcsRow, Store, StoreError};
 
@@ -62,6 +72,7 @@ pub struct Parts {
     pub listening: Vec<SocketAddr>,
     pub stun: Option<Stun>,
     pub arrivals: Arrivals,
+    pub jobs: Jobs,
     pub stopping: watch::Receiver<bool>,
 }
 
@@ -69,6 +80,7 @@ pub struct Parts {
 struct Shared {
     parts: Parts,
     policy: Policy,
+    notify: config::Notify,
     timeout: Duration,
     pace: Duration,
     places: Semaphore,
@@ -83,31 +95,35 @@ struct Shared {
 pub struct Call<'c> {
     pub mac: MacAddr,
     pub settings: &'c Effective,
-    /// What its model hears over HTTP.
-    pub hears: ConnectionRequest,
+    /// What its model hears, and how.
+    pub quirks: &'c Quirks,
     /// How long it is waited for.
     pub wait: Duration,
 }
 
-/// Where a phone is asked.
-enum Target {
-    Http { claim: Claim, address: SocketAddr },
-    Udp { host: String, address: SocketAddr },
+impl<'c> Call<'c> {
+    /// A device that is to come, with the settings that hold for it. None where no ACS manages phones of its model.
+    pub fn of(generation: &'c Generation, device: &Device, settings: &'c Effective, wait: Duration) -> Option<Self> {
+        let model = device.model;
+        let data_model = generation.packs.get(model.pack)?.data_model.as_ref()?;
+        let quirks = data_model.is_for(model.model).then(|| data_model.quirks(Some(model.model)))?;
+        Some(Self { mac: device.mac, settings, quirks, wait })
+    }
 }
 
-impl Target {
-    fn to(&self) -> (Way, SocketAddr) {
-        match self {
-            Self::Http { address, .. } => (Way::Http, *address),
-            Self::Udp { address, .. } => (Way::Udp, *address),
-        }
-    }
+/// When a phone was asked.
+#[derive(Clone, Copy)]
+struct Began {
+    at: Instant,
+    /// In milliseconds since 1970.
+    clock: i64,
 }
 
 impl Requests {
     pub fn new(config: &config::ConnectionRequests, parts: Parts) -> Self {
         Self(Arc::new(Shared {
             policy: Policy::new(config),
+            notify: config.notify.clone(),
             timeout: config.timeout,
             pace: config.pace,
             places: Semaphore::new(config.at_once),
@@ -124,20 +140,16 @@ impl Requests {
     pub async fn request(&self, call: Call<'_>) -> Result<Report, NotNow> {
         let Ok(_place) = self.0.places.try_acquire() else { return Err(NotNow::TooMany) };
         let Some(mut awaited) = self.0.parts.arrivals.await_one(call.mac) else { return Err(NotNow::UnderWay) };
-        let began = Instant::now();
+        let began = Began { at: Instant::now(), clock: milliseconds(OffsetDateTime::now_utc()) };
         let asked = self.0.asked.get(&call.mac);
-        let rest = asked.map(|(at, _)| self.0.pace.saturating_sub(began.saturating_duration_since(at)));
+        let rest = asked.map(|(at, _)| self.0.pace.saturating_sub(began.at.saturating_duration_since(at)));
         if let Some(rest) = rest.filter(|rest| !rest.is_zero()) {
             return Err(NotNow::TooSoon(rest));
         }
-        let known = self.look(call.mac).await?;
-        let report = match self.target(&call, known.as_ref()).await {
-            Err(outcome) => Report { outcome, to: None },
-            Ok(target) => {
-                let to = Some(target.to());
-                let outcome = self.ask(&call, &target, known.as_ref(), &mut awaited, began).await;
-                Report { outcome, to }
-            }
+        let said = self.look(call.mac).await?.and_then(|row| said(&row));
+        let report = match self.target(&call, said).await {
+            Err(outcome) => Report { outcome, to: None, job: None },
+            Ok(target) => self.ask(&call, target, &mut awaited, began).await,
         };
         let (word, way) = (report.outcome.word(), report.to.map_or("none", |(way, _)| way.word()));
         tracing::info!(device = %call.mac, way, outcome = word, "connection request to {}: {}", call.mac, report.outcome);
@@ -149,86 +161,40 @@ impl Requests {
         store.in_time(PATIENCE, store.acs_phone(mac)).await
     }
 
-    /// Where the phone is asked: by UDP if it has told an address for that, or has shown one to the STUN server, and over HTTP
-    /// otherwise.
-    async fn target(&self, call: &Call<'_>, known: Option<&AcsRow>) -> Result<Target, Outcome> {
-        let phone: Option<Phone> = known.and_then(|row| serde_json::from_str(&row.told).ok());
-        let said = phone.ok_or(Outcome::NoAddress)?.said;
-        let told = |text: Option<String>| text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
-        if let Some((place, address)) = self.behind_nat(call, told(said.udp_address)).await? {
-            return Ok(Target::Udp { host: place.to_string(), address });
-        }
-        let url = told(said.connection_request_url);
-        if call.hears == ConnectionRequest::None {
-            return Err(Outcome::NotHeard);
-        }
-        let claim = Claim::parse(&url.ok_or(Outcome::NoAddress)?).map_err(Outcome::BadUrl)?;
-        let address = self.resolve(&claim.place).await?;
-        Ok(Target::Http { claim, address })
-    }
-
-    async fn behind_nat(&self, call: &Call<'_>, told: Option<String>) -> Result<Option<(Place, SocketAddr)>, Outcome> {
-        let Some(stun) = &self.0.parts.stun else { return Ok(None) };
-        let user = call.settings.text("acs.stun_user");
-        let bound = user.and_then(|user| stun.binding(user, Instant::now()));
-        let Some(told) = told else {
-            // Whoever knows the name of a phone can say to be it, unless that is proved.
-            let Some(bound) = bound.filter(|bound| bound.is_proved) else { return Ok(None) };
-            let place = place_of(bound.address);
-            self.judge(bound.address)?;
-            return Ok(Some((place, bound.address)));
-        };
-        let place = Place::parse(&told).map_err(Outcome::BadUdpAddress)?;
-        let address = match bound {
-            // What the phone told in a session may be older than its NAT's last whim, which leaves its address as it is.
-            Some(bound) if bound.is_proved || place.host == Host::Address(bound.address.ip()) => {
-                self.judge(bound.address)?;
-                bound.address
+    /// Asks, and waits for the phone if there is hope.
+    async fn ask(&self, call: &Call<'_>, target: Target, awaited: &mut Awaited, began: Began) -> Report {
+        let (mut target, mut outcome) = (Some(target), Outcome::NoAddress);
+        let (mut to, mut job) = (None, None);
+        while let Some(now) = target.take() {
+            (to, job) = (Some(now.to()), now.job().cloned());
+            outcome = self.send(call, &now, awaited, began).await;
+            // A phone may come and answer afterwards, or never.
+            if awaited.has_come() {
+                return Report { outcome: Outcome::Informed, to, job };
             }
-            _ => self.resolve(&place).await?,
-        };
-        Ok(Some((place, address)))
-    }
-
-    /// The address of a phone, looked at. What is connected to is this address, whatever its name comes to a moment later.
-    async fn resolve(&self, place: &Place) -> Result<SocketAddr, Outcome> {
-        let addresses: Vec<SocketAddr> = match &place.host {
-            Host::Address(ip) => vec![SocketAddr::new(*ip, place.port)],
-            Host::Name(name) => {
-                let found = tokio::time::timeout(self.0.timeout, tokio::net::lookup_host((name.as_str(), place.port)));
-                let found = found.await.map_err(|_| Outcome::NotFound("no answer in time".to_owned()))?;
-                found.map_err(|error| Outcome::NotFound(error.to_string()))?.collect()
+            let is_deaf = matches!(outcome, Outcome::Heard(Heard::Unreachable(_) | Heard::Silent));
+            if is_deaf && wanted(call).is_none() {
+                // Its address may be one behind a NAT: the proxy knows the way.
+                target = self.by_notify(call).await.ok();
             }
-        };
-        // One that may not be asked says enough about the name.
-        for address in &addresses {
-            self.judge(*address)?;
         }
-        addresses.first().copied().ok_or_else(|| Outcome::NotFound("it has no address".to_owned()))
+        if outcome.may_come() {
+            let takes_any = matches!(to, Some((Way::Notify, _)));
+            outcome = self.wait(call, takes_any, awaited, began, outcome).await;
+        }
+        Report { outcome, to, job }
     }
 
-    fn judge(&self, address: SocketAddr) -> Result<(), Outcome> {
-        let own = here::own(&self.0.parts.listening);
-        let own = own.map_err(|error| Outcome::Failed(format!("this server's own networks can't be told: {error}")))?;
-        self.0.policy.judge(address, &own).map_err(Outcome::NotAllowed)
-    }
-
-    async fn ask(
-        &self,
-        call: &Call<'_>,
-        target: &Target,
-        known: Option<&AcsRow>,
-        awaited: &mut Awaited,
-        began: Instant,
-    ) -> Outcome {
+    /// Asks, and hears what is answered.
+    async fn send(&self, call: &Call<'_>, target: &Target, awaited: &Awaited, began: Began) -> Outcome {
         let user = call.settings.text("acs.connection_user").filter(|user| !user.is_empty());
         let credentials = user
             .zip(secret(call.settings, "acs.connection_password"))
             .map(|(user, password)| Credentials { user: user.to_owned(), password });
-        let outcome = match target {
+        match target {
             Target::Http { claim, address } => {
-                self.stamp(call.mac, began);
-                let takes_basic = call.hears == ConnectionRequest::Basic;
+                self.stamp(call.mac, began.at);
+                let takes_basic = call.quirks.connection_request == ConnectionRequest::Basic;
                 match http::ask(*address, claim, credentials.as_ref(), takes_basic, self.0.timeout).await {
                     Heard::Accepted => Outcome::Awaited(Way::Http),
                     other => Outcome::Heard(other),
@@ -236,20 +202,27 @@ impl Requests {
             }
             Target::Udp { host, address } => {
                 let Some(credentials) = credentials else { return Outcome::NoCredentials };
-                match self.call(call.mac, host, *address, &credentials, began).await {
+                match self.call(call.mac, host, *address, &credentials, began.at).await {
                     Ok(()) => Outcome::Awaited(Way::Udp),
-                    Err(why) => return Outcome::Failed(why),
+                    Err(why) => Outcome::Failed(why),
                 }
             }
-        };
-        // A phone may come and answer afterwards, or never.
-        if awaited.has_come() {
-            return Outcome::Informed;
+            Target::Notify { to, event, proxy, .. } => {
+                self.stamp(call.mac, began.at);
+                // No guide says which event the Inform then tells.
+                awaited.take_any();
+                let config = &self.0.notify;
+                let password = config.password.as_ref().and_then(|password| password.as_ref().ok());
+                let credentials =
+                    config.user.clone().zip(password.cloned()).map(|(user, password)| Credentials { user, password });
+                let (from, credentials) = (config.from.as_deref(), credentials.as_ref());
+                let message = notify::Message { to, from, event, credentials };
+                match notify::tell(*proxy, config.transport, &message, self.0.timeout).await {
+                    Told::Taken => Outcome::Awaited(Way::Notify),
+                    other => Outcome::Told(other),
+                }
+            }
         }
-        if matches!(outcome, Outcome::Awaited(_) | Outcome::Heard(Heard::Silent)) {
-            return self.wait(call, known, awaited, began, outcome).await;
-        }
-        outcome
     }
 
     async fn call(
@@ -286,18 +259,17 @@ impl Requests {
     async fn wait(
         &self,
         call: &Call<'_>,
-        known: Option<&AcsRow>,
+        takes_any: bool,
         awaited: &mut Awaited,
-        began: Instant,
+        began: Began,
         otherwise: Outcome,
     ) -> Outcome {
         let elsewhere = async {
             loop {
                 tokio::time::sleep(LOOK).await;
                 // A database that is away is asked again.
-                if let Ok(Some(now)) = self.look(call.mac).await
-                    && known.is_none_or(|before| before.last_seen != now.last_seen)
-                    && has_come(&now)
+                if let Ok(Some(row)) = self.look(call.mac).await
+                    && said(&row).is_some_and(|said| has_come(&said, began.clock, takes_any))
                 {
                     break;
                 }
@@ -310,18 +282,38 @@ impl Requests {
             () = elsewhere => Outcome::Informed,
             // An error means that the server is gone: a reason to stop as well.
             _ = stopping.wait_for(|stop| *stop) => Outcome::Stopping,
-            () = tokio::time::sleep_until((began + call.wait).into()) => otherwise,
+            () = tokio::time::sleep_until((began.at + call.wait).into()) => otherwise,
         }
     }
 }
 
-/// Whether a phone's last session was one that it was asked for.
-fn has_come(row: &AcsRow) -> bool {
-    let phone = serde_json::from_str::<Phone>(&row.told);
-    phone.is_ok_and(|phone| phone.said.events.iter().any(|event| event == EVENT))
+/// What a phone told in its last session; none where another version wrote it.
+fn said(row: &AcsRow) -> Option<Said> {
+    serde_json::from_str::<Phone>(&row.told).ok().map(|phone| phone.said)
 }
 
-fn place_of(address: SocketAddr) -> Place {
-    let ip: IpAddr = address.ip().to_canonical();
-    Place { host: Host::Address(ip), port: address.port() }
+/// Whether a phone's last session is one that it was asked for: it began after that, and says so. One that began before is written
+/// down when it ends, which may be later.
+fn has_come(said: &Said, began: i64, takes_any: bool) -> bool {
+    said.began >= began && (takes_any || said.events.iter().any(|event| event == EVENT))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_that_had_begun_before_is_not_what_was_asked_for() {
+        let said = |began, event: &str| Said { began, events: vec![event.to_owned()], ..Said::default() };
+        for (said, takes_any, has) in [
+            (said(1_000, EVENT), false, true),
+            (said(999, EVENT), false, false),
+            (said(1_001, "2 PERIODIC"), false, false),
+            (said(1_001, "2 PERIODIC"), true, true),
+            (said(999, "2 PERIODIC"), true, false),
+            (Said::default(), true, false),
+        ] {
+            assert_eq!(has_come(&said, 1_000, takes_any), has, "{said:?}");
+        }
+    }
 }
