@@ -11,6 +11,10 @@ use std::path::Path;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
+use resyncd::acs::request::challenge::{Challenge, Credentials};
+use resyncd::acs::request::policy::Claim;
+use resyncd::acs::request::sip;
+use resyncd::acs::request::stun::{self, ErrorCode};
 use resyncd::config::{Config, Proxy, ProxyProtocol};
 use resyncd::cwmp::Quirks;
 use resyncd::cwmp::session::{Effect, Input, Session};
@@ -52,13 +56,14 @@ use time::OffsetDateTime;
 pub type Parser = fn(&[u8]);
 
 /// All of them, by name.
-pub const TARGETS: [(&str, Parser); 28] = [
+pub const TARGETS: [(&str, Parser); 31] = [
     ("aastra_cfg", aastra_cfg),
     ("authorization", authorization),
     ("certificate", certificate),
     ("cisco_profile", cisco_profile),
     ("condition", condition),
     ("configuration", configuration),
+    ("connection_request", connection_request),
     ("cwmp_soap", cwmp_soap),
     ("data_model", data_model),
     ("data_model_xml", data_model_xml),
@@ -77,6 +82,8 @@ pub const TARGETS: [(&str, Parser); 28] = [
     ("request", request),
     ("revocation", revocation),
     ("schedule", schedule),
+    ("sip", sip_answer),
+    ("stun", stun_request),
     ("target", request_target),
     ("user_agent", user_agent),
     ("value", value),
@@ -148,6 +155,59 @@ pub fn configuration(data: &[u8]) {
         }
     });
 }
+
+/// A `ConnectionRequestURL`: where it leads is told in full by what was read of it, and nothing of it ends a line.
+pub fn connection_request(data: &[u8]) {
+    let Some(text) = text(data) else { return };
+    let claim = match Claim::parse(text) {
+        Ok(claim) => claim,
+        Err(error) => return assert!(!error.to_string().is_empty()),
+    };
+    assert!(claim.target.starts_with('/') && claim.target.bytes().all(|byte| byte.is_ascii_graphic()), "{claim:?}");
+    assert!(claim.place.port > 0 && !claim.place.to_string().contains(['@', '/', '\n']), "{claim:?}");
+    let again = format!("http://{}{}", claim.place, claim.target);
+    assert!(again.len() > 256 || Claim::parse(&again) == Ok(claim), "{again}");
+}
+
+/// What a SIP proxy answers, and what it is then told of who this is: neither its challenge nor a setting begins another line.
+pub fn sip_answer(data: &[u8]) {
+    if let Some(answer) = sip::Answer::read(data, "z9hG4bKb1", 1) {
+        assert!((100..700).contains(&answer.status));
+        let credentials = Credentials { user: "user".to_owned(), password: Secret::new("not-a-real-password") };
+        let challenges = || answer.challenges.iter().map(String::as_str);
+        assert_ne!(Challenge::strongest(challenges(), false), Some(Challenge::Basic));
+        if let Some(challenge) = Challenge::strongest(challenges(), true) {
+            let proof = challenge.answer(&credentials, "NOTIFY", "sip:1001@sip.example.com", "abc");
+            assert!(proof.expose_text().is_some_and(|proof| !proof.contains(['\r', '\n'])));
+        }
+    }
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    if let Ok(address) = sip::Address::parse(text) {
+        let written = address.to_string();
+        assert!(written.bytes().all(|byte| byte.is_ascii_graphic() && !b"<>\"".contains(&byte)), "{written}");
+        assert_eq!(written.matches('@').count(), 1, "{written}");
+    }
+}
+
+/// A datagram to the STUN server: who has shown no password is sent no more than they sent, or a few bytes.
+pub fn stun_request(data: &[u8]) {
+    let Ok(request) = stun::Request::read(data) else { return };
+    let most = data.len().max(stun::LONGEST_ANSWER);
+    let from = ([192, 0, 2, 7], 40_001).into();
+    assert!(request.answer(from, Some(from), None).len() <= most);
+    for code in [ErrorCode::Unauthorized, ErrorCode::BadRequest, ErrorCode::UnknownAttribute(1)] {
+        assert!(request.refusal(code).len() <= most);
+    }
+    assert!(request.user.is_none_or(|user| (1..=256).contains(&user.len())));
+    if let Some(way) = request.signed_with(&Secret::new("not-a-real-password")) {
+        // Only the corpus has the password.
+        let answer = request.answer(from, None, Some((way, &Secret::new("not-a-real-password"))));
+        assert!(answer.len() <= data.len().max(LONGEST_SIGNED));
+    }
+}
+
+/// Header, address and signature.
+const LONGEST_SIGNED: usize = 20 + 24 + 24;
 
 /// An envelope of a phone: a mistake has its place, a session answers it once, and what it answers reads back with its ID.
 pub fn cwmp_soap(data: &[u8]) {

@@ -5,10 +5,11 @@ mod tasks;
 
 use std::io::{Read, Write};
 
-use self::phone::{Phone, envelope, inform};
+pub use self::phone::Phone;
+use self::phone::{envelope, inform};
 use crate::support::deployment::{Deployment, Running};
 
-const MAC: &str = "00085d000001";
+pub const MAC: &str = "00085d000001";
 const PROXY: &str = "Device.Services.VoiceService.1.VoiceProfile.1.SIP.ProxyServer";
 const NAME: &str = "Device.Services.VoiceService.1.VoiceProfile.1.Name";
 const PASSWORD: &str = "Device.Services.VoiceService.1.VoiceProfile.1.Line.1.SIP.AuthPassword";

@@ -18,6 +18,7 @@ mod check_formats;
 mod ci_example;
 mod cli_device;
 mod config;
+mod connection_request;
 mod cwmp;
 mod data_model;
 mod delivery;

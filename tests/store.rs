@@ -5,8 +5,8 @@ use resyncd::events::{Entry, Event, EventIds, Outcome, Refusal};
 use resyncd::model::{MacAddr, Serial};
 use resyncd::packs::UploadKind;
 use resyncd::store::{
-    AuditFilter, AuditRow, ChangeKind, DeviceRow, DeviceWrite, EventFilter, FleetWrite, GroupBy, GroupRow, GroupWrite,
-    Store, UploadFilter, UrlTokenRow, WriteError,
+    AuditFilter, AuditRow, Calling, ChangeKind, DeviceRow, DeviceWrite, EventFilter, FleetWrite, GroupBy, GroupRow,
+    GroupWrite, Store, TaskEnd, TaskFilter, TaskRow, TaskState, UploadFilter, UrlTokenRow, WriteError,
 };
 use resyncd::uploads::{Upload, UploadId};
 use sqlx::{AnyConnection, Connection};
@@ -54,6 +54,8 @@ on_each_database! {
     a_change_is_told_to_those_who_listen
     a_token_for_the_first_contact_is_followed_once
     what_an_acs_knows_of_phones_is_kept
+    a_task_is_taken_by_one_session_and_ended_once
+    a_bulk_is_cancelled_when_too_many_have_failed
 }
 
 async fn what_an_acs_knows_of_phones_is_kept(scratch: &Scratch) {
@@ -70,6 +72,114 @@ async fn what_an_acs_knows_of_phones_is_kept(scratch: &Scratch) {
     let first = store.acs_phones(None, 1).await.unwrap();
     let second = store.acs_phones(Some(first[0].mac), 10).await.unwrap();
     assert_eq!((first[0].mac, second[0].mac, second.len()), (mac("00085d000001"), mac("00085d000002"), 1));
+}
+
+fn task(id: u32, mac: &str, seconds: i64) -> TaskRow {
+    let at = |seconds: i64| OffsetDateTime::from_unix_timestamp(1_800_000_000 + seconds).unwrap();
+    TaskRow {
+        id: format!("{id:032x}"),
+        mac: mac.parse().unwrap(),
+        spec: "{\"do\":\"reboot\"}".to_owned(),
+        state: TaskState::Waiting,
+        tries: 0,
+        most_tries: 2,
+        due: at(seconds),
+        expires: at(seconds + 1000),
+        created: at(0),
+        created_by: "cli:test".to_owned(),
+        bulk: None,
+        bulk_stop: None,
+        calling: Calling::Wanted,
+        called: None,
+        result: None,
+        fault: None,
+        why: None,
+        finished: None,
+    }
+}
+
+async fn a_task_is_taken_by_one_session_and_ended_once(scratch: &Scratch) {
+    let store = Store::open(&scratch.database).await.unwrap();
+    let at = |seconds: i64| OffsetDateTime::from_unix_timestamp(1_800_000_000 + seconds).unwrap();
+    let (mac, one) = ("00085d000001", format!("{:032x}", 1));
+    let phone: MacAddr = mac.parse().unwrap();
+    for row in [task(1, mac, 0), task(2, mac, 50), task(3, "00085d000002", 0)] {
+        assert!(store.add_tasks(std::slice::from_ref(&row), 2).await.unwrap());
+    }
+    assert!(!store.add_tasks(&[task(4, mac, 0)], 2).await.unwrap());
+    assert_eq!(store.task(&one).await.unwrap(), Some(task(1, mac, 0)));
+    store.keep_acs_phone(phone, "{}", at(0)).await.unwrap();
+    assert_eq!(store.acs_phone(phone).await.unwrap().unwrap().open_tasks, 2);
+
+    // Phones are asked to come once, and not before their time.
+    let calls = store.take_calls(at(1), 10).await.unwrap();
+    assert_eq!(calls.len(), 2);
+    assert!(store.take_calls(at(2), 10).await.unwrap().is_empty());
+    store.note_call(&one, "nobody answered", false).await.unwrap();
+
+    let taken = store.take_tasks(phone, at(10), at(100), 10).await.unwrap();
+    assert_eq!(taken.iter().map(|row| (row.id.as_str(), row.tries)).collect::<Vec<_>>(), [(one.as_str(), 1)]);
+    assert!(store.take_tasks(phone, at(11), at(100), 10).await.unwrap().is_empty());
+    // Its session never told of it: it is taken again, and so is what has become due meanwhile.
+    assert_eq!(store.take_tasks(phone, at(101), at(200), 10).await.unwrap().len(), 2);
+
+    store.give_ticket(&one, "digest", "file /x").await.unwrap();
+    assert_eq!(store.ticket("digest", at(110)).await.unwrap().unwrap().serves, "file /x");
+    assert_eq!(store.ticket("another", at(110)).await.unwrap(), None);
+    let end = |state, due| TaskEnd { id: one.clone(), state, due, fault: Some(9010), ..TaskEnd::default() };
+    // Of another phone nobody ends it.
+    store.end_tasks("00085d000002".parse().unwrap(), &[end(Some(TaskState::Done), None)], at(120)).await.unwrap();
+    assert_eq!(store.task(&one).await.unwrap().unwrap().state, TaskState::Running);
+    store.end_tasks(phone, &[end(Some(TaskState::Waiting), Some(at(300)))], at(120)).await.unwrap();
+    let row = store.task(&one).await.unwrap().unwrap();
+    assert_eq!((row.state, row.due, row.fault, row.tries), (TaskState::Waiting, at(300), Some(9010), 2));
+    assert_eq!((row.calling, row.called.as_deref()), (Calling::Wanted, Some("nobody answered")));
+    assert_eq!(store.ticket("digest", at(121)).await.unwrap(), None);
+    assert_eq!(store.take_tasks(phone, at(300), at(400), 10).await.unwrap().len(), 2);
+    let started = TaskEnd { state: Some(TaskState::Started), ..end(None, None) };
+    store.end_tasks(phone, &[started], at(310)).await.unwrap();
+    store.note_task_result(&one, "{\"upload\":\"x\"}").await.unwrap();
+    store.end_tasks(phone, &[end(Some(TaskState::Done), None)], at(320)).await.unwrap();
+    store.end_tasks(phone, &[end(Some(TaskState::Failed), None)], at(330)).await.unwrap();
+    let row = store.task(&one).await.unwrap().unwrap();
+    assert_eq!(
+        (row.state, row.finished, row.result.as_deref()),
+        (TaskState::Done, Some(at(320)), Some("{\"upload\":\"x\"}"))
+    );
+
+    let filter = TaskFilter { mac: Some(phone), ..TaskFilter::default() };
+    let listed = store.tasks(&filter, 10).await.unwrap();
+    assert_eq!(listed.iter().map(|row| row.id.as_str()).collect::<Vec<_>>(), [format!("{:032x}", 2).as_str(), &one]);
+    let older = TaskFilter { before: Some(listed[0].id.clone()), state: Some(TaskState::Done), ..filter };
+    assert_eq!(store.tasks(&older, 10).await.unwrap().len(), 1);
+    assert_eq!(store.expire_tasks(at(1000)).await.unwrap(), 1);
+    assert_eq!(store.expire_tasks(at(2000)).await.unwrap(), 1);
+    assert_eq!(store.prune_tasks(at(1500)).await.unwrap(), 2);
+    assert!(!store.cancel_task(&one, "x").await.unwrap());
+}
+
+async fn a_bulk_is_cancelled_when_too_many_have_failed(scratch: &Scratch) {
+    let store = Store::open(&scratch.database).await.unwrap();
+    let now = OffsetDateTime::from_unix_timestamp(1_800_000_010).unwrap();
+    let mac = |number: u32| format!("00085d{number:06x}");
+    let of_bulk = |bulk: &str, stop, number| {
+        let bulk = Some(bulk.to_owned());
+        TaskRow { bulk, bulk_stop: stop, ..task(number, &mac(number), 0) }
+    };
+    let rows: Vec<_> = (1..=5).map(|number| of_bulk("b", Some(2), number)).chain([of_bulk("c", None, 9)]).collect();
+    assert!(store.add_tasks(&rows, 100).await.unwrap());
+    for number in [1, 2] {
+        let phone = mac(number).parse().unwrap();
+        assert_eq!(store.take_tasks(phone, now, now, 10).await.unwrap().len(), 1);
+        let state = Some(TaskState::Failed);
+        let end = TaskEnd { id: format!("{number:032x}"), state, ..TaskEnd::default() };
+        store.end_tasks(phone, &[end], now).await.unwrap();
+    }
+    assert_eq!(store.count_bulk("b").await.unwrap(), [(TaskState::Cancelled, 3), (TaskState::Failed, 2)]);
+    assert_eq!(store.count_bulk("c").await.unwrap(), [(TaskState::Waiting, 1)]);
+    assert_eq!(store.cancel_bulk("c", "enough").await.unwrap(), 1);
+    let why = store.task(&format!("{:032x}", 9)).await.unwrap().unwrap().why;
+    assert_eq!(why.as_deref(), Some("enough"));
 }
 
 fn entries(events: Vec<Event>) -> Vec<Entry> {

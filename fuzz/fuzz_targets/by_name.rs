@@ -1,4 +1,4 @@
-//! All targets in one program, which is built once where 26 would each be linked: `FUZZ_TARGET` names the one to run.
+//! All targets in one program, which is built once where 30 would each be linked: `FUZZ_TARGET` names the one to run.
 #![no_main]
 
 #[path = "../targets.rs"]

@@ -5,13 +5,16 @@
 //! of a phone from one session to the next ([`Phone`]) is in the database, so that a phone that is right costs one question. What else
 //! it is asked for are its tasks ([`task`]).
 
+mod calls;
 mod job;
 mod phone;
+pub mod request;
 mod server;
 mod sessions;
 pub mod task;
 mod wire;
 
+pub use calls::TaskCalls;
 pub use job::{Job, Wish};
 pub use phone::{Changed, Phone, RefusedParameter, Said};
 pub use server::{Acs, Answered};

@@ -1,6 +1,7 @@
 //! What is known of a phone from one session to the next.
 
 use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
 
 use crate::cwmp::message::{EventCode, FaultCode, Inform};
 
@@ -43,6 +44,8 @@ pub struct Said {
     pub connection_request_url: Option<String>,
     /// The same behind NAT (TR-111).
     pub udp_address: Option<String>,
+    /// When the last session began, in milliseconds since 1970, by the clock of the server that had it.
+    pub began: i64,
     /// Why the last session was opened: `2 PERIODIC`.
     pub events: Vec<String>,
     /// How often it had tried in vain.
@@ -87,6 +90,7 @@ impl Phone {
             software: parameter("DeviceInfo.SoftwareVersion"),
             connection_request_url: parameter("ManagementServer.ConnectionRequestURL"),
             udp_address: parameter("ManagementServer.UDPConnectionRequestAddress"),
+            began: milliseconds(OffsetDateTime::now_utc()),
             events: inform.events.iter().take(EVENTS).map(|event| cut(&event.code.to_string()).to_owned()).collect(),
             retries: inform.retry_count,
         };
@@ -126,6 +130,11 @@ impl Phone {
             self.refused.push(RefusedParameter { path: path.to_owned(), fault: fault.0, why: why.to_owned() });
         }
     }
+}
+
+/// Since 1970.
+pub fn milliseconds(time: OffsetDateTime) -> i64 {
+    i64::try_from(time.unix_timestamp_nanos() / 1_000_000).unwrap_or(i64::MAX)
 }
 
 /// A phone's text, cut off.

@@ -10,10 +10,11 @@ use tokio::sync::watch;
 
 use super::job::{Done, Job, WantedValue, Wish};
 use super::phone::Phone;
+use super::request::Arrivals;
 use super::sessions::{Live, Sessions, State, Work};
 use super::task::{self, Tasks, Veil};
 use super::wire;
-use crate::cwmp::message::{FaultCode, Inform, Method};
+use crate::cwmp::message::{EventCode, FaultCode, Inform, Method};
 use crate::cwmp::session::{Effect, End, Input, PhoneAsk, Session, Token};
 use crate::cwmp::soap::Envelope;
 use crate::events::{Event, Outcome, Recorder, Refusal, cut};
@@ -50,6 +51,8 @@ pub struct Acs {
     /// Makes revisions that tell nothing of what they are made from.
     key: Secret,
     limit: Limit,
+    /// Who is told that a phone has come because it was asked to.
+    arrivals: Arrivals,
 }
 
 /// How a POST is answered.
@@ -85,12 +88,17 @@ struct Ended {
 
 impl Acs {
     pub fn new(fleet: Fleet, recorder: Recorder, sessions: usize, key: Secret, limit: impl Into<Limit>) -> Self {
-        let (store, tasks) = (fleet.store().clone(), Tasks::new(fleet));
-        Self { store, tasks, recorder, sessions: Arc::new(Sessions::new(sessions)), key, limit: limit.into() }
+        let (store, tasks, sessions) = (fleet.store().clone(), Tasks::new(fleet), Arc::new(Sessions::new(sessions)));
+        Self { store, tasks, recorder, sessions, key, limit: limit.into(), arrivals: Arrivals::default() }
     }
 
     pub fn tasks(&self) -> &Tasks {
         &self.tasks
+    }
+
+    /// The same, that tells these who wait when a phone has come because it was asked to.
+    pub fn telling(self, arrivals: Arrivals) -> Self {
+        Self { arrivals, ..self }
     }
 
     /// The session that a request goes on with.
@@ -151,6 +159,7 @@ impl Acs {
         if has_tasks {
             self.take_tasks(&live, &opened).await;
         }
+        self.arrivals.came(mac, inform.has(&EventCode::ConnectionRequest));
         match self.go_on(&live, Input::Envelope(Box::new(envelope))).await {
             Answered::Reply { envelope, .. } => Answered::Reply { envelope, cookie: Some(live.token.clone()) },
             other => other,

@@ -6,6 +6,7 @@ mod audit;
 mod body;
 mod change;
 mod conditions;
+mod connection_request;
 mod credentials;
 mod devices;
 mod drift;
@@ -40,6 +41,7 @@ use axum::middleware::from_fn;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter, UtoipaMethodRouterExt};
 use utoipa_axum::routes;
 
+use crate::acs::request::Requests;
 use crate::acs::task::Tasks;
 use crate::document::Problems;
 use crate::fleet::{Fleet, Secrecy};
@@ -72,6 +74,7 @@ pub struct Parts {
     pub fleet: Fleet,
     pub onboarding: Onboarding,
     pub uploads: Uploads,
+    pub requests: Requests,
     pub reload: Reload,
     /// The largest body of a request, in bytes.
     pub body_bytes: usize,
@@ -109,6 +112,10 @@ impl Api {
 
     fn uploads(&self) -> &Uploads {
         &self.0.parts.uploads
+    }
+
+    fn requests(&self) -> &Requests {
+        &self.0.parts.requests
     }
 
     fn fleet(&self) -> &Fleet {
@@ -173,6 +180,7 @@ fn resources() -> OpenApiRouter<Api> {
         .routes(kept(routes!(reload::post_reload)))
         .routes(kept(routes!(devices::list_devices)))
         .routes(kept(routes!(devices::get_device, devices::put_device, devices::patch_device, devices::delete_device)))
+        .routes(kept(routes!(connection_request::post_connection_request)))
         .routes(kept(routes!(credentials::get_credentials, credentials::post_credentials)))
         .routes(kept(routes!(groups::list_groups)))
         .routes(kept(routes!(groups::get_group, groups::put_group, groups::patch_group, groups::delete_group)))

@@ -35,6 +35,8 @@ pub struct Config {
     pub secrets: Secrets,
     pub limits: Limits,
     pub brakes: Brakes,
+    pub connection_requests: ConnectionRequests,
+    pub stun: Stun,
     pub process: Process,
     pub cache: Cache,
     pub onboarding: Onboarding,
@@ -348,6 +350,56 @@ pub struct Brakes {
     pub scan_window: Duration,
     /// A network with a proof within this time is not named to be kept out.
     pub spare: Duration,
+}
+
+/// Which phones are asked to open a session, and how often.
+#[derive(Debug, Clone)]
+pub struct ConnectionRequests {
+    /// Networks that are asked although they are special, or this server's own.
+    pub allow: Vec<IpNet>,
+    /// Networks that are not asked. Of a network in both lists the narrower one counts.
+    pub deny: Vec<IpNet>,
+    pub lowest_port: u16,
+    /// For resolving, connecting and answering.
+    pub timeout: Duration,
+    /// The least time between two for one phone.
+    pub pace: Duration,
+    /// Phones that are being asked at a time.
+    pub at_once: usize,
+    pub notify: Notify,
+}
+
+/// The SIP proxy that brings phones a NOTIFY.
+#[derive(Debug, Clone)]
+pub struct Notify {
+    /// Host, and port. None: there is no asking by SIP.
+    pub proxy: Option<(String, u16)>,
+    pub transport: Transport,
+    /// A SIP address; none: this machine's own.
+    pub from: Option<String>,
+    pub user: Option<String>,
+    /// None: the file names none. An error: the variable or file that it names is not to be had here.
+    pub password: Option<Result<Secret, Problem>>,
+}
+
+/// How SIP is carried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    Udp,
+    Tcp,
+}
+
+/// The STUN server for phones behind NAT.
+#[derive(Debug, Clone)]
+pub struct Stun {
+    /// None: there is no STUN server here.
+    pub address: Option<SocketAddr>,
+    /// Phones have to sign with `acs.stun_user` and `acs.stun_password`.
+    pub passwords: bool,
+    /// How many phones' addresses are remembered.
+    pub bindings: usize,
+    /// Datagrams of one network that are looked at in a minute.
+    pub per_network: u32,
 }
 
 /// What the process runs as.

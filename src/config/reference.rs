@@ -538,6 +538,95 @@ pub static BRAKES: Table = Table {
     ],
 };
 
+pub static CONNECTION_REQUESTS: Table = Table {
+    name: "connection_requests",
+    heading: "[connection_requests]",
+    about: "Phones that are asked to open a session of TR-069 now. Where a phone hears that, it says itself: so it is looked at where that is. docs/acs.md tells more.",
+    keys: &[
+        key(
+            "allow",
+            Texts("networks"),
+            Nothing("none"),
+            "Networks that are asked although they are loopback, link-local, reserved, or this server's own. Multicast, broadcast and no address at all are never asked.",
+        ),
+        key(
+            "deny",
+            Texts("networks"),
+            Nothing("none"),
+            "Networks that are not asked. Of `allow` and `deny` the narrower network counts: `deny = [\"0.0.0.0/0\", \"::/0\"]` lets those in `allow` only be asked.",
+        ),
+        key(
+            "lowest_port",
+            Integer(1, 65_535),
+            Value("1024"),
+            "No lower port is asked: other programs listen there. Phones listen on 7547, or as `acs.connection_port` says.",
+        ),
+        key(
+            "timeout",
+            Time(SECOND, MINUTE),
+            Value("10s"),
+            "To find a phone by its name; and to connect to it and be answered.",
+        ),
+        key("pace", Time(SECOND, DAY), Value("10s"), "The least time from one to the next for one phone."),
+        key("at_once", Integer(1, 10_000), Value("100"), "Phones that are being asked and waited for at a time."),
+    ],
+};
+
+pub static CONNECTION_REQUESTS_NOTIFY: Table = Table {
+    name: "connection_requests.notify",
+    heading: "[connection_requests.notify]",
+    about: "The SIP proxy by which phones are asked that come for a NOTIFY. Nothing is sent anywhere else. docs/acs.md tells more.",
+    keys: &[
+        key(
+            "proxy",
+            Text("`HOST:PORT`"),
+            Nothing("nobody is asked by SIP"),
+            "Where NOTIFYs are sent: the proxy or registrar of the phones' line 1. Without a port, to 5060. A name is looked up each time, for its addresses alone (no SRV).",
+        ),
+        key("transport", Choice(&["udp", "tcp"]), Value("udp"), "How they are sent."),
+        key(
+            "from",
+            Text("`sip:USER@HOST`"),
+            Nothing("`sip:resyncd@` and the address that it is sent from"),
+            "Who sends them, where the proxy wants to know.",
+        ),
+        key("user", Text("a user"), Nothing("none"), "The user, where the proxy asks for one by Digest."),
+        key("password", Secret, Nothing("none"), "Its password."),
+    ],
+};
+
+pub static STUN: Table = Table {
+    name: "stun",
+    heading: "[stun]",
+    about: "The STUN server for phones behind NAT (TR-111). Connection requests to them leave by its socket. docs/acs.md tells more.",
+    keys: &[
+        key(
+            "address",
+            Text("`IP:PORT`"),
+            Nothing("no STUN server"),
+            "Where it listens, by UDP: `0.0.0.0:3478`, or `[::]:3478`. Where the machine has several addresses, name the one that phones know.",
+        ),
+        key(
+            "passwords",
+            Bool,
+            Value("false"),
+            "Answer phones only that sign with `acs.stun_password`. `acs.stun_user` then has to be, or end in, the device's MAC.",
+        ),
+        key(
+            "bindings",
+            Integer(1_000, 10_000_000),
+            Value("100000"),
+            "Phones whose address is remembered; about 200 bytes each.",
+        ),
+        key(
+            "per_network",
+            Integer(1, 10_000_000),
+            Value("3000"),
+            "Datagrams of one network (an IPv4 address, or a /64 of IPv6) that are looked at in a minute. The rest is dropped.",
+        ),
+    ],
+};
+
 pub static PROCESS: Table = Table {
     name: "process",
     heading: "[process]",
@@ -744,6 +833,9 @@ pub static TABLES: &[&Table] = &[
     &SECRETS,
     &LIMITS,
     &BRAKES,
+    &CONNECTION_REQUESTS,
+    &CONNECTION_REQUESTS_NOTIFY,
+    &STUN,
     &PROCESS,
     &CACHE,
     &ONBOARDING,

@@ -3,6 +3,7 @@
 
 mod admin;
 mod brake;
+mod check_sync;
 mod cwmp;
 mod folders;
 mod phones;
@@ -11,6 +12,7 @@ mod uploads;
 mod work;
 
 pub use admin::{Admin, Load};
+pub use check_sync::Calls;
 pub use cwmp::Endpoint;
 pub use folders::Folders;
 pub use phones::Phones;

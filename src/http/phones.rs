@@ -14,6 +14,7 @@ use hyper::body::Incoming;
 use time::OffsetDateTime;
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::check_sync::Calls;
 use super::cwmp::Endpoint;
 use super::folders::{Folders, counted};
 use super::work::Work;
@@ -40,6 +41,8 @@ pub struct Phones {
     pub(super) work: Work,
     /// None: no listener has sessions of CWMP.
     endpoint: Option<Endpoint>,
+    /// None: no phone is told an action URI of ours.
+    calls: Option<Calls>,
 }
 
 impl Phones {
@@ -52,14 +55,20 @@ impl Phones {
         folders: Folders,
         (brakes, work): (Brakes, Work),
     ) -> Self {
-        let (folders, endpoint) = (Arc::new(folders), None);
-        Self { pipeline, records, onboarding, recorder, uploads, folders, brakes, work, endpoint }
+        let (folders, endpoint, calls) = (Arc::new(folders), None, None);
+        Self { pipeline, records, onboarding, recorder, uploads, folders, brakes, work, endpoint, calls }
     }
 
     /// The same, holding sessions of CWMP, too.
     #[must_use]
     pub fn with_sessions(self, endpoint: Endpoint) -> Self {
         Self { endpoint: Some(endpoint), ..self }
+    }
+
+    /// The same, hearing phones that ask for their action URI, too.
+    #[must_use]
+    pub fn with_calls(self, calls: Calls) -> Self {
+        Self { calls: Some(calls), ..self }
     }
 
     /// Answers one request. Its body is read only where it is an upload, or a form, of a phone that may send it.
@@ -93,6 +102,9 @@ impl Phones {
         let path = target.split('?').next().unwrap_or_default();
         if let Some(endpoint) = self.endpoint.as_ref().filter(|endpoint| endpoint.is_at(&connection.listener, path)) {
             return self.converse(endpoint, &connection, &asked, &parts, body, turn).await;
+        }
+        if let Some(calls) = self.calls.as_ref().filter(|calls| calls.are_at(&connection.listener, path)) {
+            return self.called(calls, &asked);
         }
         match self.endpoint.as_ref().zip(Ticket::of_path(path)) {
             Some((endpoint, (ticket, _))) => self.transfer(endpoint, &ticket, &asked, &parts, body, turn).await,

@@ -110,7 +110,10 @@ impl Phones {
                 }
                 self.end(event, Answer::empty(status), is_read, asked.started)
             }
-            Err((answer, event)) => self.finish(asked.connection, &parts.headers, answer, *event, asked.started).await,
+            Err(refused) => {
+                let (answer, event) = *refused;
+                self.finish(asked.connection, &parts.headers, answer, event, asked.started).await
+            }
         }
     }
 }

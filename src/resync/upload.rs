@@ -87,7 +87,7 @@ impl Pipeline {
         inquiry: &Inquiry,
         found: &Found,
         upload: &str,
-    ) -> Result<Box<Admitted>, (Answer, Box<Event>)> {
+    ) -> Result<Box<Admitted>, Box<(Answer, Event)>> {
         let mut asking = Asking::of(self, inquiry, request, found);
         asking.event.kind = Kind::Upload;
         match asking.upload_for(upload) {
@@ -96,10 +96,7 @@ impl Pipeline {
                 admitted.event = asking.event;
                 Ok(Box::new(admitted))
             }
-            Err(stop) => {
-                let (answer, event) = asking.stopped(stop);
-                Err((answer, Box::new(event)))
-            }
+            Err(stop) => Err(Box::new(asking.stopped(stop))),
         }
     }
 }

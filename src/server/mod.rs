@@ -22,14 +22,15 @@ use time::OffsetDateTime;
 use tokio::sync::watch as tokio_watch;
 use tokio::task::JoinSet;
 
-use crate::acs::Acs;
+use crate::acs::request::{self, Arrivals, Bound, Devices, Jobs, Requests, Stun};
+use crate::acs::{Acs, TaskCalls};
 use crate::api::{self, Api};
 use crate::brakes::Brakes;
 use crate::config::{Config, DatabaseUrl, Limits};
 use crate::document::{Problem, Problems};
 use crate::events::{Flushed, Metrics, Recorder, RecorderError};
 use crate::fleet::{Fleet, FleetError};
-use crate::http::{Admin, Endpoint, Folders, Load, Phones, Work};
+use crate::http::{Admin, Calls, Endpoint, Folders, Load, Phones, Work};
 use crate::identity::password::Passwords;
 use crate::model::Secret;
 use crate::onboarding::Onboarding;
@@ -53,6 +54,7 @@ pub use watch::Watching;
 pub struct Server {
     addresses: Vec<(Arc<str>, SocketAddr)>,
     admin: Option<SocketAddr>,
+    stun: Option<SocketAddr>,
     reloader: Reloader,
     recorder: Recorder,
     follower: Follower,
@@ -86,6 +88,8 @@ pub enum StartError {
     Privileges(#[from] PrivilegeError),
     #[error("{listener}: {error}")]
     Bind { listener: String, error: BindError },
+    #[error("stun: can't listen on {address}: {source}")]
+    Stun { address: SocketAddr, source: std::io::Error },
     #[error("{path} can't be made or read: {why}")]
     State { path: String, why: String },
     #[error("the folders can't be watched: {0}; set watch = false and reload by SIGHUP")]
@@ -101,6 +105,7 @@ impl Server {
         let is_made = vault::key_file_to_make(&config).is_some();
         problems.extend(config.secrets.master_key.clone().err().filter(|_| !is_made));
         problems.extend(config.webhooks.iter().filter_map(|webhook| webhook.secret.clone().err()));
+        problems.extend(config.connection_requests.notify.password.clone().and_then(Result::err));
         problems.extend(config.secrets.read_keys.iter().filter_map(|key| key.clone().err()));
         let generation = Generation::load(&config.templates, &config.profiles, 1).unwrap_or_else(|found| {
             problems.extend(found);
@@ -142,6 +147,11 @@ impl Server {
         let admin_socket = config.admin.address.map(bind).transpose();
         let admin_socket = admin_socket.map_err(|error| StartError::Bind { listener: "admin".to_owned(), error })?;
         let admin = admin_socket.as_ref().and_then(|socket| socket.local_addr().ok());
+        let stun_socket = config.stun.address.map(|address| {
+            let why = |source| StartError::Stun { address, source };
+            Bound::new(address).map_err(why)
+        });
+        let stun_socket = stun_socket.transpose()?;
         let is_new = !config.data_dir.exists();
         make_folder(&config.data_dir)?;
         if let Some(becoming) = &becoming {
@@ -195,14 +205,39 @@ impl Server {
         let mut phones = Phones::new(pipeline, records.clone(), inviting, recorder.clone(), keeping, folders, braking);
         let (stop, stopping) = tokio_watch::channel(false);
         let mut listeners = JoinSet::new();
+        let mut stun = None;
+        if let Some(bound) = stun_socket {
+            let devices = Devices::new(reloader.pipeline().clone(), records.clone()).map_err(no_randomness)?;
+            let address = config.stun.address.unwrap_or_else(|| ([0; 4], 0).into());
+            let server = Stun::new(bound, &config.stun, devices);
+            let server = server.map_err(|source| StartError::Stun { address, source })?;
+            listeners.spawn(server.clone().serve(stopping.clone()));
+            stun = Some(server);
+        }
+        let stun_address = stun.as_ref().map(Stun::address);
+        let (arrivals, jobs) = (Arrivals::default(), Jobs::default());
+        let requests = Requests::new(
+            &config.connection_requests,
+            request::Parts {
+                store: records.store().clone(),
+                listening: addresses.iter().map(|(_, address)| *address).chain(admin).collect(),
+                stun,
+                arrivals: arrivals.clone(),
+                jobs: jobs.clone(),
+                stopping: stopping.clone(),
+            },
+        );
         let paths =
             config.listeners.iter().filter_map(|listener| Some((listener.name.clone(), listener.cwmp.clone()?)));
         let paths: HashMap<_, _> = paths.collect();
         if !paths.is_empty() {
             let limits = &config.limits;
             let acs = Acs::new(fleet.clone(), recorder.clone(), limits.sessions, revision_key, limits);
+            let acs = acs.telling(arrivals.clone());
             listeners.spawn(acs.clone().keep_swept(stopping.clone()));
-            phones = phones.with_sessions(Endpoint::new(acs, paths));
+            let calls = TaskCalls::new(records.clone(), reloader.pipeline().clone(), requests.clone());
+            listeners.spawn(calls.keep_asking(stopping.clone()));
+            phones = phones.with_calls(Calls::new(jobs, &paths)).with_sessions(Endpoint::new(acs, paths));
         }
         listeners.spawn(uploads.clone().keep_pruned(stopping.clone()));
         for listening in bound {
@@ -223,6 +258,7 @@ impl Server {
                 fleet: fleet.clone(),
                 onboarding: onboarding.clone(),
                 uploads: uploads.clone(),
+                requests,
                 reload: Box::new(move || {
                     let reloader = to_reload.clone();
                     Box::pin(async move { reloader.reload().await })
@@ -306,6 +342,7 @@ impl Server {
         Ok(Self {
             addresses,
             admin,
+            stun: stun_address,
             reloader,
             recorder,
             follower,
@@ -330,6 +367,11 @@ impl Server {
 
     pub fn admin_address(&self) -> Option<SocketAddr> {
         self.admin
+    }
+
+    /// Where phones behind NAT find the STUN server.
+    pub fn stun_address(&self) -> Option<SocketAddr> {
+        self.stun
     }
 
     /// Loads a new generation and the certificates, and puts them in force.

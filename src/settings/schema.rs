@@ -393,6 +393,16 @@ password = { env = "ACS_000e08abcdef" }
             setting("connection_password", Secret, "The ACS's password at the phone."),
             setting("connection_port", PORT, "The port on which the phone hears connection requests."),
             setting("connection_path", Text, "The path of connection requests."),
+            setting(
+                "connection_way",
+                Choice(&["auto", "http", "udp", "notify"]),
+                "How the phone is asked to open a session: over HTTP, by UDP through its NAT, or by a SIP NOTIFY. Unset or `auto`: by UDP where it tells an address for that, over HTTP otherwise, and by NOTIFY where it can't be reached so.",
+            ),
+            setting(
+                "notify_to",
+                Text,
+                "The SIP address, `user@host`, to which the phone is sent a NOTIFY. Unset: `lines.1.user` at the host of `lines.1.proxy`.",
+            ),
             setting("trusted_certificates", Text, "URL of the certificates by which the phone knows the ACS."),
             setting("private_key", Text, "URL of the phone's private key and certificate."),
             setting("authenticate_server", Bool, "Whether the phone checks the ACS's certificate."),
@@ -411,7 +421,11 @@ password = { env = "ACS_000e08abcdef" }
                 Choice(&["resync", "inform", "inform-and-call"]),
                 "What the phone does about a SIP NOTIFY with `check-sync`: looks for new files, informs the ACS, or does that and asks for `check_sync_url`.",
             ),
-            setting("check_sync_url", Text, "What the phone then asks for; `$$JOBID$$` stands for the NOTIFY's job."),
+            setting(
+                "check_sync_url",
+                Text,
+                "What the phone then asks for; `$$JOBID$$` stands for the NOTIFY's job. Unset: `/check-sync?JobID=$$JOBID$$` below `url`.",
+            ),
             setting(
                 "changed_on_phone",
                 Choice(&["restore", "keep"]),

@@ -390,9 +390,11 @@ impl Store {
         let is_over = !state.is_open();
         // A ticket lives as long as the phone may come with it.
         let ticket = if state == TaskState::Started { "" } else { ", ticket = NULL" };
+        // Of a phone that is to come once more.
+        let again = if state == TaskState::Waiting { ", call = CASE call WHEN 0 THEN 0 ELSE 1 END" } else { "" };
         let sql = format!(
             "UPDATE acs_tasks SET state = $1, due = COALESCE($2, due), result = COALESCE($3, result), fault = $4, why = $5, \
-             finished = $6{ticket} WHERE id = $7 AND mac = $8 AND state IN {OPEN}"
+             finished = $6{again}{ticket} WHERE id = $7 AND mac = $8 AND state IN {OPEN}"
         );
         let query = sqlx::query(AssertSqlSafe(sql))
             .bind(state.as_str())

@@ -9,6 +9,8 @@ use crate::support::deployment::{Reply, Running};
 /// A phone, and how it misbehaves.
 #[derive(Default)]
 pub struct Phone {
+    /// What it tells in its Inform beside its version and key.
+    pub tells: Vec<(&'static str, String)>,
     pub holds: BTreeMap<String, String>,
     /// Parameters that it refuses to be set, with the fault.
     pub refuses: BTreeMap<&'static str, u16>,
@@ -101,7 +103,8 @@ impl Phone {
         self.set.clear();
         self.posts = 0;
         let (oui, serial) = self.is.unwrap_or(("00085D", MAC));
-        let parameters = [(VERSION, &*self.holds[VERSION].clone()), (KEY, &*self.holds[KEY].clone())];
+        let mut parameters = vec![(VERSION, &*self.holds[VERSION]), (KEY, &*self.holds[KEY])];
+        parameters.extend(self.tells.iter().map(|(name, value)| (*name, value.as_str())));
         let text = inform(&serial.to_uppercase(), events, &parameters);
         self.post(server, &text.replace("<OUI>00085D", &format!("<OUI>{oui}")), &[])
     }

@@ -1,5 +1,7 @@
 //! What phones are asked for beside their settings.
 
+use std::io::{Read, Write};
+
 use serde_json::{Value, json};
 
 use super::phone::{Phone, transfer_complete};
@@ -26,14 +28,16 @@ fn told(server: &Running, arguments: &[&str]) -> Value {
 }
 
 /// Orders a task, and gives its id.
-fn order(server: &Running, arguments: &[&str]) -> String {
-    let task = told(server, &[&["acs", "task", MAC, "--no-call"], arguments].concat());
-    assert_eq!(task["state"], "waiting");
-    task["id"].as_str().unwrap().to_owned()
+fn order(client: &Client, task: Value) -> String {
+    let body = json!({"task": task, "call": false}).to_string();
+    let made = client.send("POST", &format!("/api/v1/devices/{MAC}/tasks"), &[], &body);
+    assert_eq!(made.status, 201, "{}", made.text());
+    assert_eq!(made.json()["state"], "waiting");
+    made.json()["id"].as_str().unwrap().to_owned()
 }
 
-fn task(server: &Running, id: &str) -> Value {
-    told(server, &["acs", "tasks", "show", id])
+fn task(client: &Client, id: &str) -> Value {
+    client.get(&format!("/api/v1/tasks/{id}")).json()
 }
 
 /// What is refused, and how that is told.
@@ -46,16 +50,20 @@ fn refused(server: &Running, arguments: &[&str]) -> String {
 #[test]
 fn a_phone_is_asked_at_its_next_session_and_the_answers_are_kept() {
     let server = server("");
+    let client = Client::of(&server, "write", None);
     let mut phone = Phone::new();
     if !phone.session(&server, &["0 BOOTSTRAP"]) {
         return;
     }
     let key = phone.holds(KEY).to_owned();
-    let restart = order(&server, &["reboot"]);
-    let get = order(&server, &["get", PROXY, PASSWORD]);
-    let set = order(&server, &["set", "Device.LAN.DNSServers=192.0.2.53", &format!("{PASSWORD}=another-unreal-one")]);
-    let names = order(&server, &["names", "Device.", "--next-level"]);
-    let attributes = order(&server, &["attributes", PROXY, "--notification", "active"]);
+    let restart = order(&client, json!({"do": "reboot"}));
+    let get = order(&client, json!({"do": "get", "paths": [PROXY, PASSWORD]}));
+    let set = order(
+        &client,
+        json!({"do": "set", "values": {"Device.LAN.DNSServers": "192.0.2.53", PASSWORD: "another-unreal-one"}}),
+    );
+    let names = order(&client, json!({"do": "names", "path": "Device.", "next_level": true}));
+    let attributes = order(&client, json!({"do": "attributes", "paths": [PROXY], "notification": "active"}));
     // What is secret is nowhere in the database as it is.
     let listed = told(&server, &["acs", "tasks", "list", MAC]);
     assert_eq!(listed.as_array().unwrap().len(), 5);
@@ -71,11 +79,11 @@ fn a_phone_is_asked_at_its_next_session_and_the_answers_are_kept() {
     // The settings that the phone holds are what they were.
     assert_eq!(phone.holds(KEY), key);
     for id in [&restart, &set, &attributes] {
-        assert_eq!(task(&server, id)["state"], "done");
+        assert_eq!(task(&client, id)["state"], "done");
     }
-    assert_eq!(task(&server, &get)["result"]["values"], json!({PROXY: "sip.example.com", PASSWORD: "***"}));
-    assert_eq!(task(&server, &names)["result"]["names"][VERSION], true);
-    assert_eq!(task(&server, &set)["task"]["values"][PASSWORD], "***");
+    assert_eq!(task(&client, &get)["result"]["values"], json!({PROXY: "sip.example.com", PASSWORD: "***"}));
+    assert_eq!(task(&client, &names)["result"]["names"][VERSION], true);
+    assert_eq!(task(&client, &set)["task"]["values"][PASSWORD], "***");
     let reason = server.last_event()["reason"].as_str().unwrap().to_owned();
     assert!(reason.starts_with("2 PERIODIC; reboot done; get done; "), "{reason}");
     assert!(phone.session(&server, &["1 BOOT", "M Reboot"]));
@@ -88,16 +96,17 @@ fn a_phone_is_asked_at_its_next_session_and_the_answers_are_kept() {
 #[test]
 fn what_fails_is_tried_again_where_that_may_help() {
     let server = server("");
+    let client = Client::of(&server, "write", None);
     let mut phone = Phone::new();
     if !phone.session(&server, &["0 BOOTSTRAP"]) {
         return;
     }
-    let passing = order(&server, &["get", PROXY]);
+    let passing = order(&client, json!({"do": "get", "paths": [PROXY]}));
     phone.fails.insert("GetParameterValues", 9002);
-    let wrong = order(&server, &["set", &format!("{NAME}=x")]);
+    let wrong = order(&client, json!({"do": "set", "values": {NAME: "x"}}));
     phone.refuses.insert(NAME, 9007);
     assert!(phone.session(&server, &["2 PERIODIC"]));
-    let task = |id: &str| task(&server, id);
+    let task = |id: &str| task(&client, id);
     let (first, second) = (task(&passing), task(&wrong));
     assert_eq!((&first["state"], &first["fault"], &first["tries"]), (&json!("waiting"), &json!(9002), &json!(1)));
     assert!(first["due"].as_str() > first["created"].as_str(), "{first}");
@@ -109,8 +118,8 @@ fn what_fails_is_tried_again_where_that_may_help() {
     assert!(phone.asked.is_empty(), "{:?}", phone.asked);
 
     // A phone that goes away in the middle is asked again; what was not come to is as if it had never been begun.
-    let cut = order(&server, &["get", PROXY]);
-    let never = order(&server, &["get", NAME]);
+    let cut = order(&client, json!({"do": "get", "paths": [PROXY]}));
+    let never = order(&client, json!({"do": "get", "paths": [NAME]}));
     phone.inform(&server, &["2 PERIODIC"]).unwrap();
     assert_eq!(phone.post(&server, "", &[]).unwrap().status, 200);
     assert_eq!(phone.inform(&server, &["1 BOOT"]).unwrap().status, 200);
@@ -144,15 +153,16 @@ fn what_a_phone_cannot_do_is_refused_before_it_is_asked() {
 #[test]
 fn firmware_is_fetched_by_a_url_of_its_own_and_not_when_it_runs_already() {
     let server = server("[firmware]\nversion = \"3.3.2\"\nurl = \"/firmware/6867i.st\"\n");
+    let client = Client::of(&server, "write", None);
     let mut phone = Phone::new();
     if !phone.session(&server, &["0 BOOTSTRAP"]) {
         return;
     }
-    let id = order(&server, &["download"]);
+    let id = order(&client, json!({"do": "download", "content": "firmware"}));
     assert!(phone.session(&server, &["2 PERIODIC"]));
     let [method, key, kind, url] = phone.transfers.pop().unwrap();
     assert_eq!((method.as_str(), &key, kind.as_str()), ("Download", &id, "1 Firmware Upgrade Image"));
-    assert_eq!(task(&server, &id)["state"], "started");
+    assert_eq!(task(&client, &id)["state"], "started");
     let path = url.strip_prefix("http://localhost").unwrap().to_owned();
     assert!(path.starts_with("/t/") && path.ends_with("/transfer/6867i.st"), "{path}");
     let fetched = server.plain_curl(&path, &[]).unwrap();
@@ -166,21 +176,21 @@ fn firmware_is_fetched_by_a_url_of_its_own_and_not_when_it_runs_already() {
     phone.news = vec![transfer_complete(&id, 0)];
     phone.holds.insert(VERSION.to_owned(), "3.3.2".to_owned());
     assert!(phone.session(&server, &["1 BOOT", "7 TRANSFER COMPLETE", "M Download"]));
-    let done = task(&server, &id);
+    let done = task(&client, &id);
     assert_eq!((&done["state"], &done["result"]["complete"]), (&json!("done"), &json!("2026-01-31T12:00:09.000Z")));
     assert_eq!(server.plain_curl(&path, &[]).unwrap().status, 404);
 
-    let again = order(&server, &["download"]);
+    let again = order(&client, json!({"do": "download", "content": "firmware"}));
     assert!(phone.session(&server, &["2 PERIODIC"]));
     assert!(phone.transfers.is_empty());
-    assert_eq!(task(&server, &again)["result"]["software"], "3.3.2");
-    let always = order(&server, &["download", "--always"]);
+    assert_eq!(task(&client, &again)["result"]["software"], "3.3.2");
+    let always = order(&client, json!({"do": "download", "content": "firmware", "always": true}));
     assert!(phone.session(&server, &["2 PERIODIC"]));
     // A phone that can't fetch it is asked again, with another URL.
     let [.., first] = phone.transfers.pop().unwrap();
     phone.news = vec![transfer_complete(&always, 9016), transfer_complete("nobody's", 0)];
     assert!(phone.session(&server, &["7 TRANSFER COMPLETE"]));
-    let failed = task(&server, &always);
+    let failed = task(&client, &always);
     assert_eq!((&failed["state"], &failed["fault"], &failed["tries"]), (&json!("waiting"), &json!(9016), &json!(1)));
     assert_eq!(server.plain_curl(first.strip_prefix("http://localhost").unwrap(), &[]).unwrap().status, 404);
     let reason = server.events().iter().rev().find(|event| event["kind"] == "session").unwrap()["reason"].to_string();
@@ -193,11 +203,12 @@ fn firmware_is_fetched_by_a_url_of_its_own_and_not_when_it_runs_already() {
 #[test]
 fn a_backup_is_sent_kept_and_given_back() {
     let server = server("");
+    let client = Client::of(&server, "write", None);
     let mut phone = Phone::new();
     if !phone.session(&server, &["0 BOOTSTRAP"]) {
         return;
     }
-    let id = order(&server, &["upload"]);
+    let id = order(&client, json!({"do": "upload", "content": "configuration"}));
     assert!(phone.session(&server, &["2 PERIODIC"]));
     let [method, key, kind, url] = phone.transfers.pop().unwrap();
     assert_eq!((method.as_str(), &key, kind.as_str()), ("Upload", &id, "1 Vendor Configuration File"));
@@ -207,11 +218,11 @@ fn a_backup_is_sent_kept_and_given_back() {
     assert_ne!(server.plain_curl(&path, &[]).unwrap().status, 200);
     phone.news = vec![transfer_complete(&id, 0)];
     assert!(phone.session(&server, &["7 TRANSFER COMPLETE", "M Upload"]));
-    let done = task(&server, &id);
+    let done = task(&client, &id);
     assert_eq!(done["state"], "done");
     let upload = done["result"]["upload"].as_str().unwrap().to_owned();
 
-    let restore = order(&server, &["download", "configuration", "--restore", &upload]);
+    let restore = order(&client, json!({"do": "download", "content": "configuration", "restore": upload}));
     assert!(phone.session(&server, &["2 PERIODIC"]));
     let [_, key, kind, url] = phone.transfers.pop().unwrap();
     assert_eq!((&key, kind.as_str()), (&restore, "3 Vendor Configuration File"));
@@ -228,18 +239,19 @@ fn a_backup_is_sent_kept_and_given_back() {
 #[test]
 fn a_transfer_is_ended_by_its_own_phone_only() {
     let server = server("[firmware]\nurl = \"/firmware/6867i.st\"\n");
+    let client = Client::of(&server, "write", None);
     let device = std::fs::read_to_string(server.deployment.path(&format!("profiles/devices/{MAC}.toml"))).unwrap();
     server.deployment.write("profiles/devices/00085d000002.toml", device);
     server.reload().unwrap();
     let (mut phone, mut other) = (Phone::new(), Phone::new());
     other.is = Some(("00085D", "00085d000002"));
-    let id = order(&server, &["download"]);
+    let id = order(&client, json!({"do": "download", "content": "firmware"}));
     if !phone.session(&server, &["0 BOOTSTRAP"]) {
         return;
     }
     other.news = vec![transfer_complete(&id, 0)];
     assert!(other.session(&server, &["7 TRANSFER COMPLETE"]));
-    assert_eq!(task(&server, &id)["state"], "started");
+    assert_eq!(task(&client, &id)["state"], "started");
     // Cancelled, its URL opens nothing.
     let [.., url] = phone.transfers.pop().unwrap();
     assert!(server.deployment.run(&["acs", "tasks", "cancel", &id]).status.success());
@@ -258,6 +270,7 @@ fn a_test_is_begun_and_its_results_are_read_when_it_is_over() {
         format!("model = \"GXP2160\"\nserial = \"20EZ1234\"\n{HERE}[lines.1]\nuser = \"1001\"\n"),
     );
     let server = deployment.start();
+    let client = Client::of(&server, "write", None);
     let mut phone = Phone::new();
     phone.is = Some(("000B82", "20EZ1234"));
     if !phone.session(&server, &["0 BOOTSTRAP"]) {
@@ -270,14 +283,14 @@ fn a_test_is_begun_and_its_results_are_read_when_it_is_over() {
     let held = |phone: &Phone, name: &str| phone.holds(&format!("{object}{name}")).to_owned();
     assert_eq!((held(&phone, "Host"), held(&phone, "NumberOfRepetitions")), ("192.0.2.1".to_owned(), "3".to_owned()));
     assert_eq!(held(&phone, "DiagnosticsState"), "Requested");
-    assert_eq!(task(&server, id)["state"], "started");
+    assert_eq!(task(&client, id)["state"], "started");
     // It comes for another reason before it is done.
     assert!(phone.session(&server, &["2 PERIODIC"]));
-    assert_eq!(task(&server, id)["state"], "started");
+    assert_eq!(task(&client, id)["state"], "started");
     phone.holds.insert(format!("{object}DiagnosticsState"), "Complete".to_owned());
     phone.holds.insert(format!("{object}SuccessCount"), "3".to_owned());
     assert!(phone.session(&server, &["8 DIAGNOSTICS COMPLETE"]));
-    let done = task(&server, id);
+    let done = task(&client, id);
     assert_eq!((&done["state"], &done["result"]["diagnostic"]["SuccessCount"]), (&json!("done"), &json!("3")));
     assert!(phone.session(&server, &["2 PERIODIC"]));
     assert!(phone.asked.is_empty(), "{:?}", phone.asked);
@@ -286,7 +299,7 @@ fn a_test_is_begun_and_its_results_are_read_when_it_is_over() {
     assert!(phone.session(&server, &["2 PERIODIC"]));
     phone.holds.insert(format!("{object}DiagnosticsState"), "Error_CannotResolveHostName".to_owned());
     assert!(phone.session(&server, &["8 DIAGNOSTICS COMPLETE"]));
-    let failed = task(&server, ordered["id"].as_str().unwrap());
+    let failed = task(&client, ordered["id"].as_str().unwrap());
     assert_eq!((&failed["state"], &failed["why"]), (&json!("failed"), &json!("Error_CannotResolveHostName")));
 }
 
@@ -331,6 +344,7 @@ fn a_bulk_stops_when_too_many_fail() {
 #[test]
 fn a_task_that_nobody_came_for_expires() {
     let server = server("");
+    let client = Client::of(&server, "write", None);
     let ordered = told(&server, &["acs", "task", MAC, "--no-call", "--expires", "1ms", "get", PROXY]);
     let mut phone = Phone::new();
     if !phone.session(&server, &["0 BOOTSTRAP"]) {
@@ -342,7 +356,7 @@ fn a_task_that_nobody_came_for_expires() {
         resyncd::acs::task::Tasks::new(fleet).sweep(std::time::Duration::from_secs(10)).await
     });
     expired.unwrap();
-    assert_eq!(task(&server, ordered["id"].as_str().unwrap())["state"], "expired");
+    assert_eq!(task(&client, ordered["id"].as_str().unwrap())["state"], "expired");
 }
 
 #[test]
@@ -389,4 +403,35 @@ fn tasks_are_ordered_by_the_api_within_the_tokens_reach() {
     assert_eq!(theirs.send("POST", &path, &[], &order).status, 404);
     assert_eq!(theirs.get(&format!("/api/v1/tasks/{id}")).status, 404);
     assert_eq!(theirs.get(&place).status, 403);
+}
+
+#[test]
+fn a_phone_is_asked_to_come_for_its_task_and_the_command_waits_for_it() {
+    let server = server("");
+    let (deployment, _) = server.stop();
+    deployment.append_config("\n[connection_requests]\nallow = [\"127.0.0.0/8\"]\n");
+    let server = deployment.start();
+    let client = Client::of(&server, "write", None);
+    let listener = std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let mut phone = Phone::new();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    phone.tells = vec![("Device.ManagementServer.ConnectionRequestURL", url)];
+    if !phone.session(&server, &["0 BOOTSTRAP"]) {
+        return;
+    }
+    let done = std::thread::scope(|scope| {
+        let waited = scope.spawn(|| told(&server, &["acs", "task", MAC, "--wait", "10m", "get", PROXY]));
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut head = [0; 4];
+        stream.read_exact(&mut head).unwrap();
+        assert_eq!(&head, b"GET ");
+        stream.write_all(b"HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n").unwrap();
+        assert!(phone.session(&server, &["6 CONNECTION REQUEST"]));
+        waited.join().unwrap()
+    });
+    assert_eq!((&done["state"], &done["result"]["values"][PROXY]), (&json!("done"), &json!("sip.example.com")));
+    let id = done["id"].as_str().unwrap();
+    // That it came is noted beside what it came for.
+    let called = (0..100).find_map(|_| task(&client, id)["called"].as_str().map(str::to_owned));
+    assert!(called.is_some_and(|called| called == "the phone came"));
 }

@@ -10,6 +10,7 @@ mod lint;
 mod listener;
 mod process;
 mod proxy;
+mod request;
 mod secret;
 mod table;
 mod tls;
@@ -95,6 +96,8 @@ fn read(top: Table<'_>, file: &Path) -> Option<Config> {
     let secrets = read_secrets(top.table("secrets", &reference::SECRETS));
     let limits = read_limits(top.table("limits", &reference::LIMITS));
     let brakes = brakes::read(top.table("brakes", &reference::BRAKES));
+    let requests = request::connection_requests(top.table("connection_requests", &reference::CONNECTION_REQUESTS));
+    let stun = request::stun(top.table("stun", &reference::STUN));
     let process = process::read(top.table("process", &reference::PROCESS));
     let cache = read_cache(top.table("cache", &reference::CACHE));
     let onboarding = read_onboarding(top.table("onboarding", &reference::ONBOARDING));
@@ -119,6 +122,8 @@ fn read(top: Table<'_>, file: &Path) -> Option<Config> {
         secrets,
         limits: limits?,
         brakes: brakes?,
+        connection_requests: requests?,
+        stun: stun?,
         process: process?,
         cache: cache?,
         onboarding: onboarding?,

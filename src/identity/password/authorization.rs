@@ -161,7 +161,7 @@ fn is_hexadecimal(text: &str) -> bool {
 }
 
 /// One `name=value`: its name, its value without quotes, and what follows.
-fn parameter(text: &str) -> Result<(&str, String, &str), AuthorizationError> {
+pub(crate) fn parameter(text: &str) -> Result<(&str, String, &str), AuthorizationError> {
     let (name, rest) = text.split_once('=').ok_or(Syntax)?;
     let name = name.trim_end_matches([' ', '\t']);
     // The characters of a token, as RFC 9110 has them.

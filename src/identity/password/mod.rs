@@ -14,6 +14,7 @@ use std::sync::{Arc, OnceLock};
 use time::OffsetDateTime;
 use tokio::sync::mpsc;
 
+pub(crate) use authorization::parameter;
 pub use authorization::{Authorization, AuthorizationError};
 pub use credentials::{Credentials, Which, new_password, new_user};
 pub use digest::{Algorithm, Signed};

@@ -105,6 +105,10 @@ pub struct Quirks {
     pub booleans: BooleanForm,
     pub date_time: TimeForm,
     pub connection_request: ConnectionRequest,
+    /// The event of a SIP NOTIFY that makes the phone open a session (RFC 6665); none: it comes for none.
+    pub notify: Option<String>,
+    /// By which parameter of that event the phone is told a job, which it tells again when it asks for its action URI; none: by none.
+    pub notify_job: Option<String>,
     pub retry: Retry,
     pub notifications: Notifying,
     /// A changed value holds only after a reboot.
@@ -156,6 +160,21 @@ impl Quirks {
         set(&mut self.booleans, reader.parsed("booleans"));
         set(&mut self.date_time, reader.parsed("date_time"));
         set(&mut self.connection_request, reader.parsed("connection_request"));
+        let token = |key| {
+            let text = reader.text(key)?;
+            let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&byte);
+            let is_good = (1..=64).contains(&text.len()) && text.bytes().all(is_token);
+            if !is_good {
+                reader.problem(
+                    key,
+                    format!("\"{text}\" is no token of SIP"),
+                    "write letters, digits and -: check-sync".to_owned(),
+                );
+            }
+            is_good.then_some(Some(text))
+        };
+        set(&mut self.notify, token("notify"));
+        set(&mut self.notify_job, token("notify_job"));
         set(&mut self.retry, reader.parsed("retry"));
         set(&mut self.notifications, reader.parsed("notifications"));
         set(&mut self.reboot_to_apply, reader.boolean("reboot_to_apply"));

@@ -69,6 +69,7 @@ to_phone = ["GetRPCMethods", "GetRPCMethods", "Inform", "Rebot"]
 oui = "00:08:5D"
 booleans = "yes"
 get_batch = 0
+notify = "check-sync; reboot"
 [quirks.family.c]
 retry = "never"
 [files.download]
@@ -95,19 +96,20 @@ retry = "never"
     has("(did you mean \"Reboot\"?)");
     has("tr069.toml:7: quirks.oui: \"00:08:5D\" is no OUI");
     has("tr069.toml:8: quirks.booleans: \"yes\" is no form of booleans: it is one of words, digits");
+    has("tr069.toml:10: quirks.notify: \"check-sync; reboot\" is no token of SIP");
     has("quirks.get_batch: must be from 1 to 10000");
-    has("tr069.toml:10: quirks.family.c: the pack has no family of this name");
+    has("tr069.toml:11: quirks.family.c: the pack has no family of this name");
     has("quirks.family.c.retry: \"never\" is no way of trying again");
     has("\"frimware\" is nothing that a file holds");
     has("pack.toml has no [[file]] \"firmware\"");
     has("\"strnig\" is no type of a data-model parameter; did you mean \"string\"?");
-    has("tr069.toml:16: parameters.\"Devise.B\".access: \"both\" is no access");
+    has("tr069.toml:17: parameters.\"Devise.B\".access: \"both\" is no access");
     has("is for string and base64, and this is int");
     has("goes with a path that holds {i}");
-    has("tr069.toml:17: parameters.\"Devise.C.\": must name a parameter");
+    has("tr069.toml:18: parameters.\"Devise.C.\": must name a parameter");
     has("is below min, 3");
     has("rnage: unknown key");
-    has("tr069.toml:21: Devise.E: Devise.E is read-only, and can't be set");
+    has("tr069.toml:22: Devise.E: Devise.E is read-only, and can't be set");
     has("reads \"acs.intervall\", which is no setting (did you mean");
     has("Devise.Q.1 is not among [parameters], and the list is complete");
     let quirks = problems.iter().filter(|problem| problem.contains("quirks.booleans")).count();
