@@ -401,7 +401,7 @@ password = { env = "ACS_000e08abcdef" }
             setting(
                 "notify_to",
                 Text,
-                "The SIP address, `user@host`, to which the phone is sent a NOTIFY. Unset: `lines.1.user` at the host of `lines.1.proxy`.",
+                "The SIP address, `user@host`, to which the phone is sent a NOTIFY. Unset: `lines.1.user` at `lines.1.proxy`.",
             ),
             setting("trusted_certificates", Text, "URL of the certificates by which the phone knows the ACS."),
             setting("private_key", Text, "URL of the phone's private key and certificate."),

@@ -67,9 +67,12 @@ fn a_phone_comes_for_a_notify_and_tells_its_job() {
 
     let asked = ask(&running, 1, 60);
     let message = proxy.next();
-    assert!(message.starts_with("NOTIFY sip:1001@sip.example.com SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:"), "{message}");
+    assert!(
+        message.starts_with("NOTIFY sip:1001@sip.example.com:5080 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:"),
+        "{message}"
+    );
     assert!(message.ends_with("\r\nContent-Length: 0\r\n\r\n"), "{message}");
-    assert_eq!(header(&message, "To"), "<sip:1001@sip.example.com>");
+    assert_eq!(header(&message, "To"), "<sip:1001@sip.example.com:5080>");
     assert!(header(&message, "From").starts_with("<sip:resyncd@127.0.0.1>;tag="), "{message}");
     assert_eq!(header(&message, "CSeq"), "1 NOTIFY");
 

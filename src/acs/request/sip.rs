@@ -13,6 +13,9 @@ use crate::model::Secret;
 /// Longest answer that is read, in bytes. Proxies repeat what was sent, and add a `Via` or two.
 pub const LONGEST: usize = 8 << 10;
 
+/// The usual port (RFC 3261, section 19.1.2).
+const PORT: u16 = 5060;
+
 /// Most lines of an answer's head.
 const LINES: usize = 128;
 
@@ -42,6 +45,8 @@ pub const BRANCH: &str = "z9hG4bK";
 pub struct Address {
     user: String,
     host: Host,
+    /// None: the usual one.
+    port: Option<u16>,
 }
 
 /// Why there is none.
@@ -54,7 +59,7 @@ pub enum AddressError {
 }
 
 impl Address {
-    /// Reads `user@host`, with `sip:` before it or not. A port is left out: phones are registered without.
+    /// Reads `user@host` or `user@host:port`, with `sip:` before it or not.
     ///
     /// # Errors
     /// When it is none.
@@ -65,7 +70,7 @@ impl Address {
         Self::of(user, host)
     }
 
-    /// The address of a line with this user and registrar.
+    /// The address of a line with this user and registrar. A port that is not SIP's own belongs to it: so phones name each other, too.
     ///
     /// # Errors
     /// When one of them is empty, or the registrar is no host.
@@ -74,18 +79,23 @@ impl Address {
         if user.is_empty() {
             return Err(AddressError::User);
         }
-        let place = Place::parse(registrar.trim()).map_err(AddressError::Host)?;
-        Ok(Self { user: utf8_percent_encode(user, USER).to_string(), host: place.host })
+        let registrar = registrar.trim();
+        let place = Place::parse(registrar).map_err(AddressError::Host)?;
+        let behind_address = registrar.rsplit(']').next().unwrap_or_default();
+        let is_written = behind_address.rsplit_once(':').is_some_and(|(_, port)| !port.is_empty());
+        let port = Some(place.port).filter(|port| is_written && *port != PORT);
+        Ok(Self { user: utf8_percent_encode(user, USER).to_string(), host: place.host, port })
     }
 }
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.host {
-            Host::Address(std::net::IpAddr::V6(address)) => write!(f, "sip:{}@[{address}]", self.user),
-            Host::Address(address) => write!(f, "sip:{}@{address}", self.user),
-            Host::Name(name) => write!(f, "sip:{}@{name}", self.user),
+            Host::Address(std::net::IpAddr::V6(address)) => write!(f, "sip:{}@[{address}]", self.user)?,
+            Host::Address(address) => write!(f, "sip:{}@{address}", self.user)?,
+            Host::Name(name) => write!(f, "sip:{}@{name}", self.user)?,
         }
+        self.port.map_or(Ok(()), |port| write!(f, ":{port}"))
     }
 }
 
@@ -238,7 +248,7 @@ mod tests {
 
     #[test]
     fn a_notify_is_written_as_rfc_3261_has_it() {
-        let to = Address::of("1001", "sip.example.com:5080").unwrap();
+        let to = Address::of("1001", "sip.example.com:5060").unwrap();
         let secret = Secret::new("Digest x");
         let mut notify = Notify {
             to: &to,
@@ -283,9 +293,13 @@ mod tests {
     fn what_a_setting_says_is_one_address_and_nothing_more() {
         for (text, address) in [
             ("1001@sip.example.com", "sip:1001@sip.example.com"),
+            ("1001@sip.example.com:", "sip:1001@sip.example.com"),
+            ("1001@sip.example.com:5080", "sip:1001@sip.example.com:5080"),
             (" sip:1001@sip.example.com:5060 ", "sip:1001@sip.example.com"),
             ("a b\r\nX: y@192.0.2.1", "sip:a%20b%0D%0AX%3A%20y@192.0.2.1"),
             ("+43;x=<1>@[2001:db8::1]:5060", "sip:+43%3Bx=%3C1%3E@[2001:db8::1]"),
+            ("1001@[2001:db8::1]:80", "sip:1001@[2001:db8::1]:80"),
+            ("1001@192.0.2.1:80", "sip:1001@192.0.2.1:80"),
             ("a@b@example.com", "sip:a%40b@example.com"),
         ] {
             assert_eq!(Address::parse(text).unwrap().to_string(), address);

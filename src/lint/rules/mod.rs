@@ -6,6 +6,7 @@ mod certificate_unfit;
 mod clear_over_http;
 mod clear_password;
 mod comment_swallows;
+mod connection_way;
 mod data_model_path;
 mod data_model_read_only;
 mod data_model_value;
@@ -54,6 +55,7 @@ pub fn all() -> Vec<Box<dyn Rule>> {
         Box::<clear_over_http::ClearOverHttp>::default(),
         Box::<clear_password::ClearPassword>::default(),
         Box::<comment_swallows::CommentSwallows>::default(),
+        Box::<connection_way::ConnectionWay>::default(),
         Box::<data_model_path::DataModelPath>::default(),
         Box::<data_model_read_only::DataModelReadOnly>::default(),
         Box::<data_model_value::DataModelValue>::default(),

@@ -63,6 +63,9 @@ const OWN: [&str; 2] = ["delivery", "access"];
 /// And of a section whose other settings phones are told.
 const OWN_SETTING: (&str, &str) = ("credentials", "previous");
 
+/// What the ACS itself goes by, for phones that know one.
+const OF_ACS: [&str; 3] = ["acs.changed_on_phone", "acs.connection_way", "acs.notify_to"];
+
 #[allow(clippy::unwrap_used, reason = "a constant pattern, compiled by every test of this rule")]
 static NAME: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"\b([a-z_]+)(?:\[[^\]]*\])?\??\.([a-z0-9_]+)|\battribute=.([a-z0-9_]+)").unwrap());
@@ -75,6 +78,9 @@ impl Reads {
             // An expression may loop over lines and keys, or give one a name.
             reads.0.extend(entry.reads.iter().flat_map(|read| sources_of(read)));
             reads.text(&entry.expression);
+        }
+        if pack.data_model.is_some() {
+            reads.0.extend(OF_ACS.map(str::to_owned));
         }
         for template in &pack.templates {
             reads.text(&template.text);
