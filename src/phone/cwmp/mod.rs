@@ -31,7 +31,7 @@ pub use step::Step;
 use std::fmt;
 use std::str::FromStr;
 
-use super::{Identity, Maker};
+use super::{Identity, Maker, State};
 
 /// A phone that speaks CWMP, apart from what it remembers.
 #[derive(Debug, Clone)]
@@ -117,6 +117,13 @@ impl Phone {
     /// What it says as its serial number: Aastra "OUI + Product Class + MAC (not serial number)".
     pub fn serial_number(&self) -> String {
         if self.knowledge().is_named_by_mac { self.identity.mac.upper() } else { self.identity.serial.to_string() }
+    }
+
+    /// What it holds in a parameter of its data model, passwords too; booleans are `1` and `0`. None: it has no such parameter.
+    pub fn value(&self, state: &State, path: &str) -> Option<String> {
+        let knowledge = self.knowledge();
+        let entry = knowledge.model().find(path, &state.cwmp, knowledge.lines(&self.identity.model))?;
+        Some(entry.value(path, self, state))
     }
 
     pub(super) fn user_agent(&self) -> String {
