@@ -167,7 +167,7 @@ async fn ask(
     body: Bytes,
     fetch: &impl Fetch,
 ) -> Result<Response, u16> {
-    let own = Credentials { user: transfer.user.clone(), password: Secret::new(&transfer.password) };
+    let own = Credentials { user: transfer.user.clone(), password: Secret::new(transfer.password.as_str()) };
     let credentials = (!transfer.user.is_empty()).then_some(own);
     let mut link = Link::new(phone, url.to_owned(), credentials, fetch);
     let request = Request {
