@@ -210,9 +210,8 @@ impl Job {
         let is_asked =
             |place: &usize| wish.notifications.get(*place).is_some_and(|(path, _)| !self.phone.has_refused(path));
         let places: Vec<_> = (0..wish.notifications.len()).filter(is_asked).collect();
-        let batches = batches(&places, wish.get_batch);
         if self.knows(Method::GetParameterAttributes) {
-            self.asks.extend(batches.map(Ask::Attributes));
+            self.asks.extend(batches(&places, wish.get_batch).map(Ask::Attributes));
         } else {
             // They can't be looked at; setting what is there already does no harm.
             self.differing = places.into_iter().collect();
@@ -349,7 +348,7 @@ impl Job {
                 attribute.name == **path || path.ends_with('.') && attribute.name.starts_with(&**path)
             };
             let mut about = attributes.iter().filter(is_about).peekable();
-            if about.peek().is_none() || about.any(|attribute| attribute.notification != Some(*wanted)) {
+            if about.peek().is_none() || about.any(|attribute| attribute.notification != *wanted) {
                 self.differing.insert(*place);
             }
         }

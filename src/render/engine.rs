@@ -207,11 +207,12 @@ impl Engine {
             // SOAP is XML.
             format: Format::Xml,
             settings: job.settings,
+            shared: None,
             params: false,
             shown: job.shown,
             limit: job.limit,
         };
-        let list = making.make(&mut built).map_err(|error| scrubbed(error, &built.secrets))?;
+        let (list, _) = making.make(&mut built).map_err(|error| scrubbed(error, &built.secrets))?;
         Ok(Made { list, secrets: built.secrets })
     }
 }

@@ -59,7 +59,7 @@ impl<'a> Asking<'a> {
         let mut proof = None;
         if let Some(ready) = self.pipeline.cache.get(&slot, fingerprint).filter(|_| is_kept) {
             let opening = Opening { encrypted: ready.encrypted, is_bootstrap: meant.file.bootstrap };
-            let found = self.check_access(meant.candidate, &ready.access, device, opening)?;
+            let found = self.check_access(meant.candidate.captures.code.is_some(), &ready.access, device, opening)?;
             if slot.with_token == by_token(found) {
                 return Ok(ready);
             }
@@ -72,7 +72,7 @@ impl<'a> Asking<'a> {
         let opening = Opening { encrypted, is_bootstrap: meant.file.bootstrap };
         let proof = match proof {
             Some(proof) => proof,
-            None => self.check_access(meant.candidate, &access, device, opening)?,
+            None => self.check_access(meant.candidate.captures.code.is_some(), &access, device, opening)?,
         };
         if is_static {
             return Ok(Arc::new(self.static_file(meant, Some(device))?));

@@ -1,7 +1,7 @@
 //! SOAP that means harm, or is none: each a refusal with its place, none a panic, and none kept longer than its limit.
 
 use proptest::prelude::*;
-use resyncd::cwmp::message::{FaultCode, FromPhone, PhoneRequest};
+use resyncd::cwmp::message::{FaultCode, FromPhone, PhoneRequest, Response};
 use resyncd::cwmp::soap::{Envelope, Limits, Problem, ReadError, Refusal};
 
 use super::posts;
@@ -176,6 +176,25 @@ fn too_much_is_refused_as_what_it_is_too_much_of() {
     assert_eq!(Envelope::read(text.as_bytes(), &few).unwrap_err().problem, Problem::TooManyItems { limit: 3 });
 }
 
+/// The names of a whole data model come in one envelope.
+#[test]
+fn what_real_phones_send_is_not_too_much() {
+    let names: String = (0..5000)
+        .map(|number| {
+            format!(
+                "<ParameterInfoStruct><Name>Device.Services.VoiceService.1.VoiceProfile.1.Line.1.X_{number}</Name><Writable>1</Writable></ParameterInfoStruct>\n"
+            )
+        })
+        .collect();
+    let text = in_body(&format!(
+        "<cwmp:GetParameterNamesResponse><ParameterList>{names}</ParameterList></cwmp:GetParameterNamesResponse>"
+    ));
+    let FromPhone::Response(Response::GetParameterNames(names)) = read(text).unwrap().body else {
+        panic!("no GetParameterNamesResponse")
+    };
+    assert_eq!(names.len(), 5000);
+}
+
 #[test]
 fn counts_of_arrays_are_not_believed() {
     for count in ["0", "1", "16", "4294967296", "-1", "x", ""] {
@@ -194,6 +213,13 @@ fn a_mistake_has_its_place() {
     assert_eq!(error.problem, Problem::Missing("the Name of a parameter"));
     // Once it is known that no name comes, the struct is closed.
     assert_eq!(error.path, "Envelope/Body/Inform/ParameterList");
+    for text in
+        ["<cwmp:Inform a=1/>", "<cwmp:Inform a='1' a='2'/>", "<cwmp:Inform xmlns:xmlns='x'/>", "<cwmp:Inform></a>"]
+    {
+        let error = read(in_body(text)).unwrap_err();
+        assert!((BEFORE.len()..=BEFORE.len() + text.len()).contains(&error.at), "{error}");
+        assert!(error.path.starts_with("Envelope/Body"), "{error}");
+    }
     let text = in_body("<cwmp:AddObjectResponse><InstanceNumber>two</InstanceNumber></cwmp:AddObjectResponse>");
     let error = read(&text).unwrap_err();
     assert_eq!(error.at, text.find("</InstanceNumber>").unwrap() + "</InstanceNumber>".len());
