@@ -35,7 +35,9 @@ fn served(acs: &str) -> Running {
     let url = format!("https://localhost:{}", running.port("https"));
     let defaults = fs::read_to_string(running.deployment.path("profiles/defaults.toml")).unwrap();
     let defaults = defaults.replace("https://localhost:8443", &url);
-    running.deployment.write("profiles/defaults.toml", format!("{defaults}\n[acs]\nurl = \"{url}/cwmp\"\ninterval = 3600\n{acs}"));
+    running
+        .deployment
+        .write("profiles/defaults.toml", format!("{defaults}\n[acs]\nurl = \"{url}/cwmp\"\ninterval = 3600\n{acs}"));
     running.reload().unwrap();
     running
 }
@@ -49,7 +51,20 @@ fn program(running: &Running, (mac, model, serial, firmware): Made, command: &st
     let file = |name: &str| certs.join(name).to_str().unwrap().to_owned();
     let ca = if command == "cwmp" { "--ca-file" } else { "--ca" };
     resyncd()
-        .args(["phone", command, "--mac", mac, "--model", model, "--serial", serial, "--firmware", firmware, "--seed", "1"])
+        .args([
+            "phone",
+            command,
+            "--mac",
+            mac,
+            "--model",
+            model,
+            "--serial",
+            serial,
+            "--firmware",
+            firmware,
+            "--seed",
+            "1",
+        ])
         .args([ca, &file("server-ca.pem")])
         .args(["--certificate", &file(&format!("phone-{mac}.pem")), "--key", &file(&format!("phone-{mac}.key"))])
         .arg("--state")
@@ -86,7 +101,10 @@ fn text(bytes: &[u8]) -> String {
 /// What the server asked, and how often.
 fn asked(session: &Value) -> Vec<&str> {
     let steps = session["steps"].as_array().unwrap().iter();
-    steps.filter(|step| step["step"] == "done" || step["step"] == "refused").map(|step| step["method"].as_str().unwrap()).collect()
+    steps
+        .filter(|step| step["step"] == "done" || step["step"] == "refused")
+        .map(|step| step["method"].as_str().unwrap())
+        .collect()
 }
 
 fn events(session: &Value) -> Vec<&str> {
@@ -176,7 +194,11 @@ fn what_a_phone_refuses_is_left_out() {
         let fault = format!("{path}=9007");
         session(&running, made, &["--change", &format!("{path}=elsewhere.example.com"), "--fault", &fault]);
         assert_holds(&running, made, &[&path]);
-        assert!(last_reason(&running).contains(&format!("refused by the phone: {path} (90")), "{}", last_reason(&running));
+        assert!(
+            last_reason(&running).contains(&format!("refused by the phone: {path} (90")),
+            "{}",
+            last_reason(&running)
+        );
     }
 }
 
@@ -232,7 +254,10 @@ fn a_phone_that_nobody_knows_gets_no_session() {
 fn a_phone_is_set_up_by_user_and_password() {
     let deployment = Deployment::empty();
     let config = fs::read_to_string(deployment.path("resyncd.toml")).unwrap();
-    deployment.write("resyncd.toml", config.replace("name = \"http\"", "name = \"http\"\ncwmp = \"/cwmp\"\npasswords = true"));
+    deployment.write(
+        "resyncd.toml",
+        config.replace("name = \"http\"", "name = \"http\"\ncwmp = \"/cwmp\"\npasswords = true"),
+    );
     let (mac, model, ..) = AASTRA;
     deployment.write(
         &format!("profiles/devices/{mac}.toml"),
@@ -247,7 +272,19 @@ fn a_phone_is_set_up_by_user_and_password() {
     let played = |file: &str| {
         let file = running.deployment.path(file);
         let mut command = resyncd();
-        command.args(["phone", "cwmp", "--mac", mac, "--model", model, "--acs", &acs, "--user", "phone-1", "--password-file"]);
+        command.args([
+            "phone",
+            "cwmp",
+            "--mac",
+            mac,
+            "--model",
+            model,
+            "--acs",
+            &acs,
+            "--user",
+            "phone-1",
+            "--password-file",
+        ]);
         command.arg(file).output().unwrap()
     };
     let wrong = played("wrong");
@@ -255,7 +292,9 @@ fn a_phone_is_set_up_by_user_and_password() {
     let right = played("password");
     let told = text(&right.stdout);
     assert_eq!(right.status.code(), Some(0), "{told}{}", text(&right.stderr));
-    for part in ["once more, by Digest", "asked for SetParameterValues", "AuthPassword = ***", "204: the session is over"] {
+    for part in
+        ["once more, by Digest", "asked for SetParameterValues", "AuthPassword = ***", "204: the session is over"]
+    {
         assert!(told.contains(part), "{part}: {told}");
     }
     assert!(!told.contains("not-a-real"), "{told}");
@@ -268,7 +307,10 @@ fn what_can_not_be_played_is_refused_with_a_reason() {
         (vec!["--model", "T46G", "--acs", "http://localhost/"], "T46G"),
         (vec!["--model", "6757i", "--acs", "http://localhost/", "--event", "dance"], "connection-request"),
         (vec!["--model", "6757i", "--acs", "http://localhost/", "--fault", "Reboot"], "METHOD=9001"),
-        (vec!["--model", "6757i", "--acs", "http://localhost/", "--change", "Device.Nothing=1"], "Invalid parameter name"),
+        (
+            vec!["--model", "6757i", "--acs", "http://localhost/", "--change", "Device.Nothing=1"],
+            "Invalid parameter name",
+        ),
         (vec!["--model", "6757i", "--state", "not-there.json"], "nothing told the phone of an ACS"),
     ] {
         let output = resyncd().args(["phone", "cwmp", "--mac", "00085d000001"]).args(&more).output().unwrap();
@@ -293,13 +335,22 @@ fn a_swarm_of_phones_informs() {
     let server = format!("http://localhost:{}", running.port("http"));
     let swarm = |phones: &str| {
         let arguments = ["phone", "swarm", "--acs", "/cwmp", "--first-mac", "00085d000001", "--model-mix", "6757i"];
-        let output = resyncd().args(arguments).args(["--server", &server, "--phones", phones]).args(["--format", "json"]).output();
+        let output = resyncd()
+            .args(arguments)
+            .args(["--server", &server, "--phones", phones])
+            .args(["--format", "json"])
+            .output();
         let output = output.unwrap();
-        let report: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", text(&output.stderr)));
+        let report: Value =
+            serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", text(&output.stderr)));
         (report, output.status.code())
     };
     let (report, code) = swarm("20");
-    assert_eq!((code, &report["phones_served"], &report["statuses"]["204"]), (Some(0), &20.into(), &20.into()), "{report:#}");
+    assert_eq!(
+        (code, &report["phones_served"], &report["statuses"]["204"]),
+        (Some(0), &20.into(), &20.into()),
+        "{report:#}"
+    );
     assert_eq!(report["connections"]["opened"], 20, "{report:#}");
     let events = running.events();
     assert_eq!(events.len(), 20);

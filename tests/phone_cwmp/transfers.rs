@@ -109,7 +109,11 @@ fn what_can_not_be_fetched_is_told_with_its_fault() {
         server.answer(FILE, Ok(response(status, &[], body)));
         let played = session(&phone, &State::default(), &server);
         let (_, after) = next_inform(&phone, &played.state);
-        assert!(after.steps.contains(&Step::Told { command_key: "k-1".to_owned(), code }), "{status} {:?}", after.steps);
+        assert!(
+            after.steps.contains(&Step::Told { command_key: "k-1".to_owned(), code }),
+            "{status} {:?}",
+            after.steps
+        );
     }
 }
 
@@ -135,7 +139,12 @@ fn configuration_is_fetched_and_sent() {
         server.answer(&format!("{folder}{name}"), Ok(response(201, &[], "")));
         let sent = session(&phone, &played.state, &server);
         let last = server.asked().pop().unwrap();
-        assert_eq!((last.method, last.url.as_str()), (Method::Put, format!("{folder}{name}").as_str()), "{:?}", sent.steps);
+        assert_eq!(
+            (last.method, last.url.as_str()),
+            (Method::Put, format!("{folder}{name}").as_str()),
+            "{:?}",
+            sent.steps
+        );
         assert_eq!(last.body, text);
     }
 }

@@ -107,7 +107,12 @@ fn event(text: &str) -> Result<Event, String> {
         "value-change" => "4 VALUE CHANGE",
         "connection-request" => "6 CONNECTION REQUEST",
         whole if whole.contains(' ') && whole.len() <= 64 => whole,
-        _ => return Err("write bootstrap, boot, periodic, value-change, connection-request, or a whole event: \"M Reboot\"".to_owned()),
+        _ => {
+            return Err(
+                "write bootstrap, boot, periodic, value-change, connection-request, or a whole event: \"M Reboot\""
+                    .to_owned(),
+            );
+        }
     };
     Ok(Event::new(code))
 }

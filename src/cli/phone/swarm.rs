@@ -15,8 +15,8 @@ use crate::model::MacAddr;
 use crate::phone::Identity;
 use crate::phone::network::{ClientCertificate, Options, Resolver, Roots, Stack, Target, TlsOptions, look_up};
 use crate::phone::swarm::{
-    Acs, CertificateSource, Fault, Faults, Fleet, ModelMix, PathTemplate, Pattern, Percentiles, Plan, Report, RetryDelays,
-    run,
+    Acs, CertificateSource, Fault, Faults, Fleet, ModelMix, PathTemplate, Pattern, Percentiles, Plan, Report,
+    RetryDelays, run,
 };
 use crate::tls::certificates::{CertificateError, PhoneAuthority, PhoneCertificate, PhoneKey, SubjectForm};
 

@@ -6,8 +6,8 @@ use super::Phone;
 use super::diagnostics;
 use super::memory::{Event, Transfer};
 use super::message::{
-    INVALID_ARGUMENTS, INVALID_NAME, INVALID_TYPE, INVALID_VALUE, METHOD_NOT_SUPPORTED, NOTIFICATION_REJECTED, READ_ONLY,
-    RESOURCES_EXCEEDED, Refusal, Request, SetAttribute, SetValue, UNSUPPORTED_PROTOCOL,
+    INVALID_ARGUMENTS, INVALID_NAME, INVALID_TYPE, INVALID_VALUE, METHOD_NOT_SUPPORTED, NOTIFICATION_REJECTED,
+    READ_ONLY, RESOURCES_EXCEEDED, Refusal, Request, SetAttribute, SetValue, UNSUPPORTED_PROTOCOL,
 };
 use super::soap::{array, element, value};
 use super::step::{RefusedParameter, Step};
@@ -56,7 +56,9 @@ impl Desk<'_> {
     fn try_answer(&mut self, method: &str, request: Result<Request, Refusal>) -> Result<(String, usize), Refusal> {
         let knows = |known: &str| known == method;
         let knowledge = self.phone.knowledge();
-        if !knowledge.methods.iter().any(|own| knows(own)) && !self.phone.habits.more_methods.iter().any(|own| knows(own)) {
+        if !knowledge.methods.iter().any(|own| knows(own))
+            && !self.phone.habits.more_methods.iter().any(|own| knows(own))
+        {
             return Err(Refusal::new(METHOD_NOT_SUPPORTED));
         }
         if let Some(fault) = self.phone.habits.faults.iter().find(|fault| fault.of == "*" || fault.of == method) {
@@ -235,7 +237,9 @@ impl Desk<'_> {
                 items.push_str("<ParameterAttributeStruct>");
                 element(&mut items, "Name", &path);
                 element(&mut items, "Notification", &notification.to_string());
-                items.push_str("<AccessList SOAP-ENC:arrayType=\"xsd:string[1]\"><string>Subscriber</string></AccessList>");
+                items.push_str(
+                    "<AccessList SOAP-ENC:arrayType=\"xsd:string[1]\"><string>Subscriber</string></AccessList>",
+                );
                 items.push_str("</ParameterAttributeStruct>");
                 *count += 1;
             }
@@ -329,7 +333,11 @@ impl Desk<'_> {
             element(&mut items, "CommandKey", &transfer.command_key);
             element(&mut items, "State", if transfer.ended.is_some() { "3" } else { "1" });
             if is_all {
-                element(&mut items, "IsDownload", if transfer.direction == super::Direction::Download { "1" } else { "0" });
+                element(
+                    &mut items,
+                    "IsDownload",
+                    if transfer.direction == super::Direction::Download { "1" } else { "0" },
+                );
                 element(&mut items, "FileType", &transfer.file_type);
                 element(&mut items, "FileSize", "0");
                 element(&mut items, "TargetFileName", &transfer.target);

@@ -41,7 +41,8 @@ impl Server {
         }
         let from_files = || if phone.maker == Maker::Aastra { aastra(state) } else { held(URL) };
         let url = set.or_else(from_files).ok_or(NoServer::Unknown)?;
-        let credentials = held(USER).map(|user| Credentials { user, password: Secret::new(held(PASSWORD).unwrap_or_default()) });
+        let credentials =
+            held(USER).map(|user| Credentials { user, password: Secret::new(held(PASSWORD).unwrap_or_default()) });
         Ok(Self { url, credentials })
     }
 }

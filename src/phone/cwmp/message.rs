@@ -9,16 +9,33 @@ use super::soap::{child, text};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Request {
     GetRpcMethods,
-    SetParameterValues { values: Vec<SetValue>, key: String },
+    SetParameterValues {
+        values: Vec<SetValue>,
+        key: String,
+    },
     GetParameterValues(Vec<String>),
-    GetParameterNames { path: String, next_level: bool },
+    GetParameterNames {
+        path: String,
+        next_level: bool,
+    },
     SetParameterAttributes(Vec<SetAttribute>),
     GetParameterAttributes(Vec<String>),
-    AddObject { object: String, key: String },
-    DeleteObject { object: String, key: String },
-    Reboot { key: String },
+    AddObject {
+        object: String,
+        key: String,
+    },
+    DeleteObject {
+        object: String,
+        key: String,
+    },
+    Reboot {
+        key: String,
+    },
     FactoryReset,
-    ScheduleInform { delay: u32, key: String },
+    ScheduleInform {
+        delay: u32,
+        key: String,
+    },
     Transfer(Transfer),
     GetQueuedTransfers,
     GetAllQueuedTransfers,
@@ -118,7 +135,9 @@ pub fn request(message: Node<'_, '_>) -> Result<Request, Refusal> {
         "Reboot" => Request::Reboot { key: optional("CommandKey") },
         "FactoryReset" => Request::FactoryReset,
         "ScheduleInform" => Request::ScheduleInform {
-            delay: number(&text(part("DelaySeconds")?)).filter(|delay| *delay > 0).ok_or_else(|| Refusal::new(INVALID_ARGUMENTS))?,
+            delay: number(&text(part("DelaySeconds")?))
+                .filter(|delay| *delay > 0)
+                .ok_or_else(|| Refusal::new(INVALID_ARGUMENTS))?,
             key: optional("CommandKey"),
         },
         name @ ("Download" | "Upload") => Request::Transfer(Transfer {
@@ -154,7 +173,8 @@ fn set_attribute(node: Node<'_, '_>) -> Result<SetAttribute, Refusal> {
     let invalid = || Refusal::new(INVALID_ARGUMENTS);
     let part = |name: &str| child(node, name).map(text).ok_or_else(invalid);
     let changes = flag(&part("NotificationChange")?).ok_or_else(invalid)?;
-    let notification = number(&part("Notification")?).and_then(|number| u8::try_from(number).ok()).filter(|number| *number <= 2);
+    let notification =
+        number(&part("Notification")?).and_then(|number| u8::try_from(number).ok()).filter(|number| *number <= 2);
     let notification = if changes { Some(notification.ok_or_else(invalid)?) } else { None };
     Ok(SetAttribute { name: part("Name")?.trim().to_owned(), notification })
 }

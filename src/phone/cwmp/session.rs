@@ -78,7 +78,11 @@ impl<'p> Session<'p> {
         };
         session.events = session.all_events(events);
         let codes = session.events.iter().map(|event| event.code.clone()).collect();
-        session.steps.push(Step::Informed { url: server.to_owned(), events: codes, retries: session.state.cwmp.retries });
+        session.steps.push(Step::Informed {
+            url: server.to_owned(),
+            events: codes,
+            retries: session.state.cwmp.retries,
+        });
         let body = session.inform();
         session.post_own(&body);
         session
@@ -86,7 +90,9 @@ impl<'p> Session<'p> {
 
     /// What is posted next, empty or an envelope; none when the session is over.
     pub fn next(&mut self) -> Option<String> {
-        if self.phone.habits.power_cut.is_some_and(|after| self.messages >= after) && !matches!(self.stage, Stage::Over(_)) {
+        if self.phone.habits.power_cut.is_some_and(|after| self.messages >= after)
+            && !matches!(self.stage, Stage::Over(_))
+        {
             self.stage = Stage::Over(End::PowerCut);
         }
         if matches!(self.stage, Stage::Over(_)) {
@@ -255,7 +261,9 @@ impl<'p> Session<'p> {
                 self.next = Some(envelope(phone.knowledge().namespace, &id, &body));
                 Stage::Request
             }
-            (Heard::Request { method, .. }, _) => failed(format!("{method} came before the phone had said that it has no more")),
+            (Heard::Request { method, .. }, _) => {
+                failed(format!("{method} came before the phone had said that it has no more"))
+            }
             (Heard::Answer(name), _) => failed(format!("{name} came, which nobody waited for")),
         }
     }

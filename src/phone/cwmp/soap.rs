@@ -12,10 +12,17 @@ use super::message::{self, Refusal, Request};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Heard {
     /// With the ID to be given back.
-    Request { id: String, request: Result<Request, Refusal>, method: String },
+    Request {
+        id: String,
+        request: Result<Request, Refusal>,
+        method: String,
+    },
     /// The answer to a request of the phone's, by its name: `InformResponse`.
     Answer(String),
-    Fault { code: u32, text: String },
+    Fault {
+        code: u32,
+        text: String,
+    },
 }
 
 /// Why an answer is no envelope. It repeats nothing of it.

@@ -10,30 +10,61 @@ use super::memory::Direction;
 #[serde(tag = "step", rename_all = "kebab-case")]
 pub enum Step {
     /// The session was opened.
-    Informed { url: String, events: Vec<String>, retries: u32 },
+    Informed {
+        url: String,
+        events: Vec<String>,
+        retries: u32,
+    },
     /// The server wants a user and a password; `answered` names how, where the phone has them.
     Challenged {
         #[serde(skip_serializing_if = "Option::is_none")]
         answered: Option<String>,
     },
     /// The server sends the phone elsewhere.
-    Redirected { to: String },
+    Redirected {
+        to: String,
+    },
     /// No answer.
-    Unanswered { url: String, error: String },
+    Unanswered {
+        url: String,
+        error: String,
+    },
     /// The phone told what became of a transfer.
-    Told { command_key: String, code: u16 },
+    Told {
+        command_key: String,
+        code: u16,
+    },
     /// The server asked, and the phone did it: how many parameters it is about.
-    Done { method: String, parameters: usize },
+    Done {
+        method: String,
+        parameters: usize,
+    },
     /// A parameter that was set.
-    Set { parameter: String, value: String },
+    Set {
+        parameter: String,
+        value: String,
+    },
     /// The revision that the server gave the phone's settings.
-    Keyed { parameter_key: String },
+    Keyed {
+        parameter_key: String,
+    },
     /// A notification that was set: 0 off, 1 passive, 2 active.
-    Notifies { parameter: String, notification: u8 },
+    Notifies {
+        parameter: String,
+        notification: u8,
+    },
     /// The server asked, and the phone refused.
-    Refused { method: String, code: u16, why: String, parameters: Vec<RefusedParameter> },
+    Refused {
+        method: String,
+        code: u16,
+        why: String,
+        parameters: Vec<RefusedParameter>,
+    },
     /// The server refused.
-    Fault { code: u32, text: String },
+    Fault {
+        code: u32,
+        text: String,
+    },
     /// A file was fetched or sent, after the session.
     Transferred {
         direction: Direction,
@@ -44,10 +75,17 @@ pub enum Step {
         bytes: usize,
     },
     /// The firmware is another now.
-    Upgraded { firmware: String },
+    Upgraded {
+        firmware: String,
+    },
     /// A diagnosis was made, after the session.
-    Diagnosed { object: String, state: String },
-    Rebooted { command_key: String },
+    Diagnosed {
+        object: String,
+        state: String,
+    },
+    Rebooted {
+        command_key: String,
+    },
     FactoryReset,
     /// The phone lost its power, in mid-session.
     PowerCut,
@@ -115,9 +153,14 @@ impl fmt::Display for Step {
             Self::FactoryReset => f.write_str("factory reset: all forgotten"),
             Self::PowerCut => f.write_str("the phone lost its power"),
             Self::Ended { failure: None, messages, sent_bytes, received_bytes } => {
-                write!(f, "204: the session is over, {messages} messages, {sent_bytes} bytes sent, {received_bytes} received")
+                write!(
+                    f,
+                    "204: the session is over, {messages} messages, {sent_bytes} bytes sent, {received_bytes} received"
+                )
             }
-            Self::Ended { failure: Some(why), messages, .. } => write!(f, "the session failed after {messages} messages: {why}"),
+            Self::Ended { failure: Some(why), messages, .. } => {
+                write!(f, "the session failed after {messages} messages: {why}")
+            }
         }
     }
 }
@@ -128,7 +171,10 @@ mod tests {
 
     #[test]
     fn a_url_is_shown_without_what_may_be_a_token() {
-        assert_eq!(shown("https://acme:pw@acs.example.com:8443/t/Dj6Lmp23Q/6867i.st?x=1"), "https://acs.example.com:8443/…/6867i.st");
+        assert_eq!(
+            shown("https://acme:pw@acs.example.com:8443/t/Dj6Lmp23Q/6867i.st?x=1"),
+            "https://acs.example.com:8443/…/6867i.st"
+        );
         assert_eq!(shown("http://acs.example.com/cwmp"), "http://acs.example.com/cwmp");
         assert_eq!(shown("nonsense"), "no URL");
     }

@@ -162,7 +162,8 @@ impl Entry {
             "{lines}" => instances(PROFILES, &state.cwmp, phone.knowledge().lines(&identity.model)).len().to_string(),
             "{connection}" => {
                 let file = |name: &str, usual: &str| parameter(state, name).unwrap_or(usual).to_owned();
-                let (port, path) = (file("tr69 connection request port", "7547"), file("tr69 connection request path", "tr69"));
+                let (port, path) =
+                    (file("tr69 connection request port", "7547"), file("tr69 connection request path", "tr69"));
                 format!("http://{}:{port}/{path}", phone.habits.address)
             }
             other => other.to_owned(),
