@@ -1,6 +1,7 @@
 //! What becomes of a server under load, as figures. `cargo bench --bench reliability -- soak` plays phones that misbehave for an
 //! hour (`BENCH_MINUTES`) while profiles and devices change, and looks at memory, descriptors and events;
-//! `cargo bench --bench reliability -- storm` lets 10,000 phones (`BENCH_PHONES`) come at once.
+//! `cargo bench --bench reliability -- storm` lets 10,000 phones (`BENCH_PHONES`) come at once, and with `--delay 2,30,600` 100,000
+//! within these seconds, beside what `resyncd plan` says of them (docs/capacity.md).
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -10,6 +11,7 @@
 )]
 
 mod program;
+mod storms;
 
 use std::fs;
 use std::io::{Read, Write};
@@ -64,22 +66,11 @@ fn device(phone: u32, name: &str) -> String {
     format!("model = \"CP-6841-3PCC\"\n[lines.1]\nuser = \"{phone}\"\ndisplay_name = \"{name} {phone}\"\n")
 }
 
-/// `resyncd phone swarm` with what both runs have in common.
+/// `resyncd phone swarm` with what all runs have in common.
 fn swarm(deployment: &Deployment, url: &str, phones: u32, arguments: &[&str]) -> Child {
     let path = |file: &str| deployment.path(file).to_str().unwrap().to_owned();
     let mut command = program();
-    command.args([
-        "phone",
-        "swarm",
-        "--server",
-        url,
-        "--phones",
-        &phones.to_string(),
-        "--seed",
-        "1",
-        "--format",
-        "json",
-    ]);
+    command.args(["phone", "swarm", "--server", url, "--phones", &phones.to_string(), "--format", "json"]);
     if url.starts_with("https") {
         command.args(["--ca-file", &path("certs/server-ca.pem"), "--ca", &path("certs/phone-ca.pem")]);
         command.args(["--ca-key", &path("certs/phone-ca.key"), "--make-certificates", "--key", "p-256"]);
@@ -173,7 +164,18 @@ fn soak() {
         &deployment,
         &url,
         phones,
-        &["--duration", &duration, "--pattern", "periodic=20+5", "--faults", faults, "--handshakes", "resume"],
+        &[
+            "--seed",
+            "1",
+            "--duration",
+            &duration,
+            "--pattern",
+            "periodic=20+5",
+            "--faults",
+            faults,
+            "--handshakes",
+            "resume",
+        ],
     );
     let begun = Instant::now();
     for minute in 1..=minutes {
@@ -204,7 +206,8 @@ fn storm() {
         println!("\n{listener}: {phones} phones at once");
         println!("| | memory, MB | descriptors | connections | events | lost |\n| --- | --- | --- | --- | --- | --- |");
         line(&server, "before");
-        let report = report(swarm(&deployment, &url, phones, &["--duration", "180s", "--error-retry", "5+5"]));
+        let report =
+            report(swarm(&deployment, &url, phones, &["--seed", "1", "--duration", "180s", "--error-retry", "5+5"]));
         line(&server, "at the end");
         settle(&server);
         told(&deployment, server, &report);
@@ -215,8 +218,11 @@ fn main() {
     let arguments: Vec<_> = std::env::args().collect();
     match arguments.get(1).map(String::as_str) {
         Some("soak") => soak(),
+        Some("storm") if storms::are_asked_for(&arguments) => storms::run(&arguments),
         Some("storm") => storm(),
         // `cargo bench` without a word would take an hour.
-        _ => println!("soak (an hour) or storm: cargo bench --bench reliability -- storm"),
+        _ => println!(
+            "soak (an hour), storm, or storm --delay 2,30,600 (an hour): cargo bench --bench reliability -- storm"
+        ),
     }
 }

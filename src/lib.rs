@@ -6,6 +6,7 @@
 pub mod acs;
 pub mod api;
 pub mod brakes;
+pub mod capacity;
 pub mod cli;
 pub mod config;
 pub mod cwmp;

@@ -155,7 +155,13 @@ impl Phone {
         let names: Vec<_> = named("string").filter_map(|name| name.text()).collect();
         let body = match method {
             "GetRPCMethods" => {
-                let all = ["GetRPCMethods", "GetParameterValues", "SetParameterValues", "GetParameterAttributes", "SetParameterAttributes"];
+                let all = [
+                    "GetRPCMethods",
+                    "GetParameterValues",
+                    "SetParameterValues",
+                    "GetParameterAttributes",
+                    "SetParameterAttributes",
+                ];
                 let all: String = all.iter().map(|name| format!("<string>{name}</string>")).collect();
                 format!("<cwmp:GetRPCMethodsResponse><MethodList>{all}</MethodList></cwmp:GetRPCMethodsResponse>")
             }
@@ -163,18 +169,28 @@ impl Phone {
                 let mut list = String::new();
                 for name in names {
                     let value = self.holds.get(name).map(String::as_str).unwrap_or_default();
-                    write!(list, "<ParameterValueStruct><Name>{name}</Name><Value>{}</Value></ParameterValueStruct>", escaped(value))
-                        .unwrap();
+                    write!(
+                        list,
+                        "<ParameterValueStruct><Name>{name}</Name><Value>{}</Value></ParameterValueStruct>",
+                        escaped(value)
+                    )
+                    .unwrap();
                 }
-                format!("<cwmp:GetParameterValuesResponse><ParameterList>{list}</ParameterList></cwmp:GetParameterValuesResponse>")
+                format!(
+                    "<cwmp:GetParameterValuesResponse><ParameterList>{list}</ParameterList></cwmp:GetParameterValuesResponse>"
+                )
             }
             "SetParameterValues" => self.take(&document),
             "GetParameterAttributes" => {
                 let each = |name: &&str| {
-                    format!("<ParameterAttributeStruct><Name>{name}</Name><Notification>0</Notification><AccessList/></ParameterAttributeStruct>")
+                    format!(
+                        "<ParameterAttributeStruct><Name>{name}</Name><Notification>0</Notification><AccessList/></ParameterAttributeStruct>"
+                    )
                 };
                 let list: String = names.iter().map(each).collect();
-                format!("<cwmp:GetParameterAttributesResponse><ParameterList>{list}</ParameterList></cwmp:GetParameterAttributesResponse>")
+                format!(
+                    "<cwmp:GetParameterAttributesResponse><ParameterList>{list}</ParameterList></cwmp:GetParameterAttributesResponse>"
+                )
             }
             "SetParameterAttributes" => "<cwmp:SetParameterAttributesResponse/>".to_owned(),
             other => panic!("{other} was not to be asked"),
@@ -198,7 +214,7 @@ impl Phone {
             })
             .collect();
         if !refused.is_empty() {
-            return fault(9003, if self.names_none { "" } else { &*refused.concat() }.to_owned().as_str());
+            return fault(9003, &if self.names_none { String::new() } else { refused.concat() });
         }
         let key = document.descendants().find(|node| node.tag_name().name() == "ParameterKey").unwrap();
         self.holds.insert(KEY.to_owned(), key.text().unwrap_or_default().to_owned());
@@ -234,7 +250,10 @@ fn a_factory_new_phone_is_set_up_and_a_phone_that_is_right_is_left_alone() {
     let revision = phone.holds(KEY).to_owned();
     assert_eq!(revision.len(), 32, "{revision}");
     let event = server.last_event();
-    assert_eq!((&event["kind"], &event["outcome"], &event["device"]), (&"session".into(), &"served".into(), &MAC.into()));
+    assert_eq!(
+        (&event["kind"], &event["outcome"], &event["device"]),
+        (&"session".into(), &"served".into(), &MAC.into())
+    );
     let reason = event["reason"].as_str().unwrap();
     assert!(reason.starts_with("0 BOOTSTRAP, 1 BOOT; ") && reason.contains(" parameters set"), "{reason}");
 
@@ -304,7 +323,7 @@ fn who_wins_over_a_change_on_the_phone_is_the_settings_to_say() {
 
 #[test]
 fn only_what_the_phone_knows_is_asked_of_it() {
-    let server = server(&format!("{HERE}[acs.notifications]\n\"{VERSION}\" = \"active\"\n"));
+    let server = server(&format!("{HERE}[acs.notifications]\n\"Device.LAN.IPAddress\" = \"active\"\n"));
     let mut phone = Phone::new();
     phone.lacks = vec!["GetRPCMethods", "GetParameterAttributes"];
     if !phone.session(&server, &["0 BOOTSTRAP"]) {
@@ -360,7 +379,10 @@ fn whoever_may_not_have_the_phones_files_gets_no_session() {
 fn a_phone_shows_who_it_is_by_digest() {
     let deployment = Deployment::empty();
     let config = std::fs::read_to_string(deployment.path("resyncd.toml")).unwrap();
-    deployment.write("resyncd.toml", config.replace("name = \"http\"", "name = \"http\"\ncwmp = \"/cwmp\"\npasswords = true"));
+    deployment.write(
+        "resyncd.toml",
+        config.replace("name = \"http\"", "name = \"http\"\ncwmp = \"/cwmp\"\npasswords = true"),
+    );
     write_device(&deployment, "[acs]\nuser = \"phone-1\"\npassword = \"not-a-real-key\"\n", "Bar");
     let server = deployment.start();
     let mut phone = Phone::new();
@@ -383,10 +405,15 @@ fn a_certificate_opens_a_session_and_holds_it() {
     let deployment = Deployment::empty();
     let config = std::fs::read_to_string(deployment.path("resyncd.toml")).unwrap();
     deployment.write("resyncd.toml", config.replace("name = \"https\"", "name = \"https\"\ncwmp = \"/cwmp\""));
-    deployment.certificates(&[(MAC, None), ("00085d000002", None)]);
-    write_device(&deployment, "[access]\ncertificate = true\n", "Bar");
+    let (mine, others) = ("000e08000001", "000e08000002");
+    let subject = |serial| Some(("CP-6841-3PCC", serial));
+    deployment.certificates(&[(mine, subject("88012BA01234")), (others, subject("88012BA01235"))]);
+    deployment.write(
+        &format!("profiles/devices/{mine}.toml"),
+        "model = \"CP-6841-3PCC\"\nserial = \"88012BA01234\"\n[access]\ncertificate = true\n[lines.1]\nuser = \"1001\"\n",
+    );
     let server = deployment.start();
-    let text = inform(MAC, &["0 BOOTSTRAP"], &[]);
+    let text = inform("88012BA01234", &["0 BOOTSTRAP"], &[]).replace("00085D<", "000E08<");
     let message = server.deployment.path("message");
     std::fs::write(&message, text).unwrap();
     let data = format!("@{}", message.display());
@@ -394,15 +421,15 @@ fn a_certificate_opens_a_session_and_holds_it() {
         server.curl(phone, "/cwmp", &["--data-binary", data, "--header", cookie, "--header", "Content-Type: text/xml"])
     };
     let Some(none) = post(None, "X: 1", &data) else { return };
-    let other = post(Some("00085d000002"), "X: 1", &data).unwrap();
+    let other = post(Some(others), "X: 1", &data).unwrap();
     assert_eq!((none.status, other.status), (404, 404));
-    let right = post(Some(MAC), "X: 1", &data).unwrap();
+    let right = post(Some(mine), "X: 1", &data).unwrap();
     assert_eq!(right.status, 200, "{}", right.head);
     let cookie = format!("Cookie: {}", right.header("set-cookie").unwrap());
     // Another phone with the cookie, and somebody without a certificate.
-    assert_eq!(post(Some("00085d000002"), &cookie, "").unwrap().status, 400);
+    assert_eq!(post(Some(others), &cookie, "").unwrap().status, 400);
     assert_eq!(post(None, &cookie, "").unwrap().status, 400);
-    assert_eq!(post(Some(MAC), &cookie, "").unwrap().status, 200);
+    assert_eq!(post(Some(mine), &cookie, "").unwrap().status, 200);
 }
 
 #[test]

@@ -128,7 +128,7 @@ fn each_guides_settings_are_parameters_that_the_acs_section_makes() {
             let expressions = pack.mappings.values().flat_map(|mapping| mapping.families());
             let made = expressions
                 .flat_map(|(_, found)| found.iter())
-                .any(|entry| entry.pattern == row[0] && entry.reads.iter().any(|read| read.starts_with("acs.")));
+                .any(|entry| *entry.pattern == *row[0] && entry.reads.iter().any(|read| read.starts_with("acs.")));
             assert!(made, "{name}: no setting of [acs] makes {}", row[0]);
         }
     }

@@ -42,3 +42,24 @@ fn the_pages_hold_no_colours_and_no_value_of_the_environment() {
     assert!(page.contains("RESYNCD_CONFIG"));
     assert!(!page.contains("value-of-the-environment") && !page.contains('\u{1b}'), "{page}");
 }
+
+#[test]
+fn what_a_benchmark_wrote_into_a_page_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    docs::write(folder.path()).unwrap();
+    let page = folder.path().join("capacity.md");
+    let written = std::fs::read_to_string(&page).unwrap();
+    let (before, rest) = written.split_once(docs::capacity::RUNS.0).unwrap();
+    let after = &rest[rest.find(docs::capacity::RUNS.1).unwrap()..];
+    let with_runs = format!("{before}{}\n\n| delay | measured |\n\n{after}", docs::capacity::RUNS.0);
+    std::fs::write(&page, &with_runs).unwrap();
+    assert!(docs::stale(folder.path()).unwrap().is_empty());
+    docs::write(folder.path()).unwrap();
+    assert_eq!(std::fs::read_to_string(&page).unwrap(), with_runs);
+
+    // The rest of the page is the code's.
+    std::fs::write(&page, with_runs.replace("## The model", "## A model")).unwrap();
+    assert_eq!(docs::stale(folder.path()).unwrap(), std::slice::from_ref(&page));
+    docs::write(folder.path()).unwrap();
+    assert_eq!(std::fs::read_to_string(&page).unwrap(), with_runs);
+}

@@ -41,6 +41,7 @@ mod phone_network;
 mod phone_others;
 mod phones;
 mod pipeline_properties;
+mod plan;
 mod postgres;
 mod preview;
 mod problems;

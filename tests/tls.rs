@@ -46,6 +46,7 @@ fn limits() -> Limits {
         connections_per_network: 100,
         handshakes: 100,
         requests: 100,
+        sessions: 100,
         render_time: PATIENCE,
         handshake_timeout: PATIENCE,
         header_timeout: PATIENCE,

@@ -19,6 +19,8 @@ mod idle;
 mod machine;
 mod measure;
 mod plot;
+#[path = "../program/profile.rs"]
+mod profile;
 mod report;
 mod results;
 mod run;

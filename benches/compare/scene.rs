@@ -13,10 +13,7 @@ use tempfile::TempDir;
 
 use crate::cases::{Delivery, Key, Load};
 use crate::certificates::{Leaf, Pair, Purpose, authority_of};
-
-/// The phones' model, and the settings of all of them: a profile as phones of this make give it out themselves.
-const MODEL: &str = "CP-6861-3PCC";
-const SETTINGS: &str = "templates/cisco-mpp/samples/open-format/device.toml";
+use crate::profile::{MODEL, settings};
 
 /// The folder that everything is in, and what doesn't change between cases.
 pub struct Scene {
@@ -126,8 +123,7 @@ pub fn deployment(folder: &Path, devices: u32, load: &Load) {
         fs::create_dir_all(file.parent().unwrap()).unwrap();
         fs::write(file, text).unwrap();
     };
-    let sample = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(SETTINGS)).unwrap();
-    write(format!("profiles/models/{MODEL}.toml"), &of_two_lines(&sample));
+    write(format!("profiles/models/{MODEL}.toml"), &settings());
     let (gzip, encryption) = match load.delivery {
         Delivery::Plain => (false, "none"),
         Delivery::Gzip => (true, "none"),
@@ -156,25 +152,6 @@ pub fn deployment(folder: &Path, devices: u32, load: &Load) {
         );
         write(format!("profiles/devices/{:02x}/{}.toml", number % 256, mac(number)), &text);
     }
-}
-
-/// What the sample says of all phones and two of its four lines: a profile of about 40 kB.
-fn of_two_lines(sample: &str) -> String {
-    let mut table = "";
-    let mut text = String::new();
-    for line in sample.lines() {
-        if line.starts_with('[') {
-            table = line;
-        }
-        let of_one = table.is_empty() && (line.starts_with("model = ") || line.starts_with("mac = "));
-        let of_others = ["[lines.3]", "[lines.4]", "[keys.3]", "[keys.4]"].contains(&table)
-            || line.split(" = ").next().is_some_and(|name| name.ends_with("_3_") || name.ends_with("_4_"));
-        if !of_one && !of_others {
-            text.push_str(line);
-            text.push('\n');
-        }
-    }
-    text
 }
 
 fn key(number: u32, delivery: Delivery) -> String {

@@ -1,6 +1,6 @@
 //! What one session does: asks the phone what it can, compares what it holds with what it should hold, and sets the difference.
 //!
-//! Pure: [`Job::next`] gives the next request, [`Job::answered`] takes what came of it. In this order, each only where it is wanted:
+//! Pure: [`Job::next_request`] gives the next request, [`Job::answered`] takes what came of it. In this order, each only where it is wanted:
 //! GetRPCMethods, GetParameterValues of what can be read, one SetParameterValues with all that differs and the revision as
 //! ParameterKey, GetParameterAttributes, SetParameterAttributes.
 //!
@@ -13,8 +13,8 @@ use std::sync::Arc;
 
 use super::phone::{Changed, Phone, cut};
 use crate::cwmp::message::{
-    Fault, FaultCode, Method, Notification, ParameterAttribute, ParameterValue, Request, Response, SetParameterAttribute,
-    SetParameterValues, Value,
+    Fault, FaultCode, Method, Notification, ParameterAttribute, ParameterValue, Request, Response,
+    SetParameterAttribute, SetParameterValues, Value,
 };
 use crate::cwmp::session::Failure;
 use crate::packs::data_model::Kind;
@@ -133,7 +133,7 @@ impl Job {
     }
 
     /// The next request; none when there is nothing more to do.
-    pub fn next(&mut self) -> Option<Request> {
+    pub fn next_request(&mut self) -> Option<Request> {
         if self.requests >= REQUESTS {
             return None;
         }
@@ -374,7 +374,8 @@ impl Job {
             };
             let (by_name, rest): (Vec<usize>, Vec<usize>) = places.iter().partition(|place| named(place).is_some());
             if !by_name.is_empty() {
-                let told: Vec<_> = by_name.iter().filter_map(|place| Some((self.path(&ask, *place)?, named(place)?))).collect();
+                let told: Vec<_> =
+                    by_name.iter().filter_map(|place| Some((self.path(&ask, *place)?, named(place)?))).collect();
                 for (path, parameter) in told {
                     self.phone.refuse(&path, parameter.code, &parameter.text);
                 }

@@ -47,7 +47,10 @@ pub struct Acs {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answered {
     /// 200 with an envelope; and the session's cookie where it is new.
-    Reply { envelope: String, cookie: Option<Token> },
+    Reply {
+        envelope: String,
+        cookie: Option<Token>,
+    },
     NoContent,
     Status(u16),
     /// 503: the phone is to come back.
@@ -74,7 +77,13 @@ impl Acs {
 
     /// Begins a session of a phone that may have one. If it has another, that one is over: a phone has one at a time, and begins
     /// anew when its connection broke.
-    pub async fn open(&self, opened: OpenedSession, envelope: Envelope, inform: &Inform, connection: &Connection) -> Answered {
+    pub async fn open(
+        &self,
+        opened: OpenedSession,
+        envelope: Envelope,
+        inform: &Inform,
+        connection: &Connection,
+    ) -> Answered {
         let mac = opened.device.mac;
         if let Some(before) = self.sessions.of_phone(mac) {
             self.end(&before, Instant::now()).await;
@@ -94,7 +103,8 @@ impl Acs {
         let job = match Job::new(phone, revision, must_look, || self.wish(&opened)) {
             Ok(job) => job,
             Err(error) => {
-                let event = Event { outcome: Outcome::Failed, reason: Some(cut(&error.to_string())), status: 500, ..event };
+                let event =
+                    Event { outcome: Outcome::Failed, reason: Some(cut(&error.to_string())), status: 500, ..event };
                 self.recorder.record(event);
                 return Answered::Status(500);
             }
@@ -266,7 +276,9 @@ impl State {
                     // Who may have a session was decided before it began.
                     Effect::Informed(_) => next = Some(Input::Accepted),
                     Effect::PhoneAsked(ask) => next = Some(heard(&ask)),
-                    Effect::AskForWork => next = Some(Input::Work(self.work.as_mut().and_then(|work| work.job.next()))),
+                    Effect::AskForWork => {
+                        next = Some(Input::Work(self.work.as_mut().and_then(|work| work.job.next_request())))
+                    }
                     Effect::Answered { outcome, .. } => {
                         if let Some(work) = &mut self.work {
                             work.job.answered(outcome);
@@ -306,7 +318,8 @@ fn told(phone: &Phone, done: &Done, end: &End, messages: u32) -> String {
         parts.push(format!("changed on the phone and kept: {}", paths.join(", ")));
     }
     if !phone.refused.is_empty() {
-        let refused: Vec<_> = phone.refused.iter().map(|one| format!("{} ({} {})", one.path, one.fault, one.why)).collect();
+        let refused: Vec<_> =
+            phone.refused.iter().map(|one| format!("{} ({} {})", one.path, one.fault, one.why)).collect();
         parts.push(format!("refused by the phone: {}", refused.join(", ")));
     }
     match end {

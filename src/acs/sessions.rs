@@ -105,7 +105,8 @@ impl Sessions {
         let by_token = tokens.iter().find_map(|token| table.by_token.get(token.expose()));
         // Where a proxy doesn't tell the phone's port, many phones have the same.
         let by_connection = || table.by_connection.get(&at(connection)).filter(|_| connection.peer.port() != 0);
-        let live = by_token.or_else(|| if tokens.is_empty() { by_connection() } else { None })?;
+        // A phone may still send the cookie of the session before.
+        let live = by_token.or_else(by_connection)?;
         (live.certificate == certificate(connection) && live.at.0 == connection.listener).then(|| live.clone())
     }
 

@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand, and how each one ends.
 
 mod acs;
+mod amounts;
 mod assignment;
 mod audit;
 mod backup;
@@ -26,6 +27,7 @@ mod moment;
 mod output;
 mod packs;
 mod phone;
+mod plan;
 mod preview;
 mod render;
 mod restore;
@@ -86,6 +88,7 @@ enum Command {
     Restore(restore::Args),
     /// Play phones against a server.
     Phone(phone::Args),
+    Plan(plan::Args),
     Token(token::Args),
     Docs(docs::Args),
 }
@@ -157,6 +160,7 @@ impl Cli {
             Command::Migrate(args) => configuration().and_then(|config| args.run(&config)),
             Command::Secrets(args) => configuration().and_then(|config| args.run(&config)),
             Command::Phone(args) => args.run(),
+            Command::Plan(args) => args.run(),
             Command::Token(args) => configuration().and_then(|config| args.run(&config)),
             Command::Docs(args) => args.run(),
         };

@@ -8,7 +8,7 @@ use http::header::{ALLOW, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_
 use http::request::Parts;
 use http::{HeaderValue, Response, StatusCode};
 use hyper::body::Incoming;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant as Deadline;
 
 use super::phones::{Phones, header, respond};
@@ -23,11 +23,24 @@ use crate::resync::{Answer, Connection, Inquiry, Request};
 /// The phones' server for sessions, and on which path of which listener it is.
 #[derive(Debug, Clone)]
 pub struct Endpoint {
-    pub acs: Acs,
-    pub paths: Arc<HashMap<String, String>>,
+    acs: Acs,
+    paths: Arc<HashMap<String, String>>,
+    /// How many messages of more than [`SMALL`] bytes are held at a time: until one is read to its end, nobody knows who sends it.
+    large: Arc<Semaphore>,
 }
 
+/// What nearly every message of a phone fits into, in bytes. The names of a whole data model, or its values, are more.
+const SMALL: usize = 1 << 16;
+
+/// Larger messages at a time: 64 MiB with those that are as large as may be.
+const LARGE: usize = 64;
+
 impl Endpoint {
+    /// `paths` by the names of listeners.
+    pub fn new(acs: Acs, paths: HashMap<String, String>) -> Self {
+        Self { acs, paths: Arc::new(paths), large: Arc::new(Semaphore::new(LARGE)) }
+    }
+
     /// Whether a path of a listener is the one of sessions.
     pub fn is_at(&self, listener: &str, path: &str) -> bool {
         self.paths.get(listener).is_some_and(|own| own == path)
@@ -56,11 +69,12 @@ impl Phones {
         // A body takes its time, and has bounds of its own.
         drop(turn);
         let limits = Limits::default();
-        let bytes = match self.receive_message(parts, body, limits.bytes).await {
-            Ok(bytes) => bytes,
+        let (bytes, _place) = match self.receive_message(endpoint, parts, body, limits.bytes).await {
+            Ok(received) => received,
             Err((outcome, status, reason)) => {
                 self.recorder.record(self.ended(asked, outcome, status, reason));
-                return closing(respond(Answer::empty(status)));
+                let answer = if status == 503 { Answer::try_later() } else { Answer::empty(status) };
+                return closing(respond(answer));
             }
         };
         let Some(turn) = self.work.begin() else { return respond(Answer::try_later()) };
@@ -114,14 +128,15 @@ impl Phones {
                 self.brakes.proved(connection.peer.ip(), std::time::Instant::now());
                 sent(endpoint.acs.open(*opened, envelope, &inform, connection).await, asked)
             }
-            Err((answer, event)) => {
+            Err(refused) => {
+                let (answer, event) = *refused;
                 let software = inform.parameters.iter().find(|one| one.name.ends_with(".DeviceInfo.SoftwareVersion"));
                 let software = software.map(|one| one.value.text(&crate::cwmp::Quirks::default()).into_owned());
                 let said = || self.pipeline.identify_said(&inform.device, software.as_deref());
                 if let Some(newcomer) = self.onboarding.newcomer(&event, said) {
                     self.onboarding.wait(&newcomer).await;
                 }
-                self.finish(connection, &parts.headers, answer, *event, asked.started).await
+                self.finish(connection, &parts.headers, answer, event, asked.started).await
             }
         }
     }
@@ -153,13 +168,12 @@ impl Phones {
     /// The whole body; what is larger than it may be is not read.
     async fn receive_message(
         &self,
+        endpoint: &Endpoint,
         parts: &Parts,
         mut body: Incoming,
         most: usize,
-    ) -> Result<Vec<u8>, (Outcome, u16, String)> {
-        let too_large = || {
-            (Outcome::Refused(Refusal::TooLarge), 413, format!("a message of more than {most} bytes"))
-        };
+    ) -> Result<(Vec<u8>, Option<OwnedSemaphorePermit>), (Outcome, u16, String)> {
+        let too_large = || (Outcome::Refused(Refusal::TooLarge), 413, format!("a message of more than {most} bytes"));
         if let Some(encoding) = header(&parts.headers, &CONTENT_ENCODING).filter(|word| word != "identity") {
             let reason = format!("the message is encoded as {encoding}, and only plain ones are read");
             return Err((Outcome::Refused(Refusal::BadRequest), 415, reason));
@@ -169,12 +183,20 @@ impl Phones {
             return Err(too_large());
         }
         let deadline = Deadline::now() + self.uploads.timeout();
-        let mut bytes = Vec::new();
+        let (mut bytes, mut place) = (Vec::new(), None);
         loop {
+            if bytes.len() > SMALL && place.is_none() {
+                place = endpoint.large.clone().try_acquire_owned().ok();
+                if place.is_none() {
+                    let reason =
+                        format!("{LARGE} messages of more than {SMALL} bytes at a time are as many as are read");
+                    return Err((Outcome::Refused(Refusal::Overload), 503, reason));
+                }
+            }
             match next(&mut body, deadline).await {
                 Ok(Some(more)) if bytes.len() + more.len() > most => return Err(too_large()),
                 Ok(Some(more)) => bytes.extend_from_slice(&more),
-                Ok(None) => return Ok(bytes),
+                Ok(None) => return Ok((bytes, place)),
                 Err(BodyError::Slow) => {
                     let reason = "the message did not come to an end in time".to_owned();
                     return Err((Outcome::Refused(Refusal::TooSlow), 408, reason));

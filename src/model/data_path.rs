@@ -39,7 +39,8 @@ fn check(path: &str, is_root: impl Fn(&str) -> bool, root: &str, pattern: bool) 
         if part.is_empty() {
             return Err(PathError::Empty);
         }
-        if !is_name && !is_number && !(pattern && part == "{i}") {
+        let is_pattern = pattern && part == "{i}";
+        if !(is_name || is_number || is_pattern) {
             return Err(PathError::Part(part.chars().take(40).collect()));
         }
     }

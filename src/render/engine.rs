@@ -135,25 +135,25 @@ impl Engine {
         facts(job.model, job.device, job.form, &mut built);
         built.context.insert_value("file", file_facts(job));
         let mut list = Vec::new();
-        if let Some(mapping_name) = mapping {
-            if let Some(mapping) = job.pack.mappings.get(mapping_name) {
-                let family = job.model.map_or("", |model| model.family.as_str());
-                let making = Making {
-                    tera: &self.expressions,
-                    compiled: self.mappings.get(mapping_name).and_then(|families| families.get(family)),
-                    mapping,
-                    list: &job.pack.parameters,
-                    format: job.file.format,
-                    settings: job.settings,
-                    shared: job.shared,
-                    params: job.file.params,
-                    shown: job.shown,
-                    limit: job.limit,
-                };
-                let (parameters, seen) = making.make(&mut built).map_err(|error| scrubbed(error, &built.secrets))?;
-                built.context.insert_value("parameters", seen);
-                list = parameters;
-            }
+        if let Some(mapping_name) = mapping
+            && let Some(mapping) = job.pack.mappings.get(mapping_name)
+        {
+            let family = job.model.map_or("", |model| model.family.as_str());
+            let making = Making {
+                tera: &self.expressions,
+                compiled: self.mappings.get(mapping_name).and_then(|families| families.get(family)),
+                mapping,
+                list: &job.pack.parameters,
+                format: job.file.format,
+                settings: job.settings,
+                shared: job.shared,
+                params: job.file.params,
+                shown: job.shown,
+                limit: job.limit,
+            };
+            let (parameters, seen) = making.make(&mut built).map_err(|error| scrubbed(error, &built.secrets))?;
+            built.context.insert_value("parameters", seen);
+            list = parameters;
         }
         let tera = self.layouts.get(&job.file.format).ok_or(RenderError::Missing("a template"))?;
         let mut out = Bounded::new(job.limit.bytes);

@@ -94,7 +94,7 @@ impl Pipeline {
         inquiry: &Inquiry,
         found: &Found,
         said: &DeviceId,
-    ) -> Result<Box<OpenedSession>, (Answer, Box<Event>)> {
+    ) -> Result<Box<OpenedSession>, Box<(Answer, Event)>> {
         let mut asking = Asking::of(self, inquiry, request, found);
         asking.event.kind = Kind::Session;
         match asking.session(inquiry, said) {
@@ -103,18 +103,14 @@ impl Pipeline {
                 let generation = inquiry.generation.clone();
                 Ok(Box::new(OpenedSession { device, generation, settings, event: asking.event }))
             }
-            Err(stop) => {
-                let (answer, event) = asking.stopped(stop);
-                Err((answer, Box::new(event)))
-            }
+            Err(stop) => Err(Box::new(asking.stopped(stop))),
         }
     }
 
     /// What a phone that nobody knows says of itself, for those that are let wait.
     pub fn identify_said(&self, said: &DeviceId, software: Option<&str>) -> Option<Identified> {
         let generation = self.generation();
-        let (mac, serial) =
-            names(&generation.packs, said).find_map(|(_, mac, serial)| Some((mac?, serial)))?;
+        let (mac, serial) = names(&generation.packs, said).find_map(|(_, mac, serial)| Some((mac?, serial)))?;
         let model = Some(said.product_class.trim().to_owned()).filter(|class| !class.is_empty())?;
         Some(Identified {
             vendor: Some(said.manufacturer.clone()),

@@ -124,8 +124,12 @@ impl Asking<'_> {
         // told whether it opens would help to read others under the same key.
         let is_authenticated = settings.text("delivery.encryption") == Some("aes128gcm");
         let encrypted = entry.decrypt && is_authenticated && settings.named("delivery.key").is_some();
-        let proof =
-            self.check_access(candidate.captures.code.is_some(), &Access::of(&settings), device, Opening { encrypted, is_bootstrap: false })?;
+        let proof = self.check_access(
+            candidate.captures.code.is_some(),
+            &Access::of(&settings),
+            device,
+            Opening { encrypted, is_bootstrap: false },
+        )?;
         Ok(Admitted {
             device: device.mac,
             pack: pack.to_owned(),

@@ -195,13 +195,14 @@ impl Server {
         let mut phones = Phones::new(pipeline, records.clone(), inviting, recorder.clone(), keeping, folders, braking);
         let (stop, stopping) = tokio_watch::channel(false);
         let mut listeners = JoinSet::new();
-        let paths = config.listeners.iter().filter_map(|listener| Some((listener.name.clone(), listener.cwmp.clone()?)));
+        let paths =
+            config.listeners.iter().filter_map(|listener| Some((listener.name.clone(), listener.cwmp.clone()?)));
         let paths: HashMap<_, _> = paths.collect();
         if !paths.is_empty() {
             let limits = &config.limits;
             let acs = Acs::new(records.store().clone(), recorder.clone(), limits.sessions, revision_key, limits);
             listeners.spawn(acs.clone().keep_swept(stopping.clone()));
-            phones = phones.with_sessions(Endpoint { acs, paths: Arc::new(paths) });
+            phones = phones.with_sessions(Endpoint::new(acs, paths));
         }
         listeners.spawn(uploads.clone().keep_pruned(stopping.clone()));
         for listening in bound {

@@ -7,6 +7,7 @@ mod markdown;
 use std::io::IsTerminal;
 use std::path::Path;
 
+use super::amounts::thousands;
 use super::{Ending, Failure, output};
 use crate::diff::{self, Kind, Report, Section, Side, Told};
 use crate::model::MacAddr;
@@ -128,19 +129,6 @@ fn phones(count: usize) -> String {
     if count == 1 { "1 phone".to_owned() } else { format!("{} phones", thousands(count)) }
 }
 
-/// `100,000`
-fn thousands(count: usize) -> String {
-    let digits = count.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 /// Where the changes were made: a file, each phone's own, or what became of the phones.
 fn headline(section: &Section<'_>) -> String {
     let Some(group) = section.groups.first() else { return String::new() };
@@ -190,14 +178,4 @@ fn origin(change: &diff::Common) -> String {
     let line = change.line.map(|line| format!("line {line}"));
     let setting = change.setting.as_ref().map(ToString::to_string);
     setting.into_iter().chain(line).collect::<Vec<_>>().join(", ")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::thousands;
-
-    #[test]
-    fn counts_are_readable() {
-        assert_eq!([0, 999, 1000, 100_000, 1_234_567].map(thousands), ["0", "999", "1,000", "100,000", "1,234,567"]);
-    }
 }

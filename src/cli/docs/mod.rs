@@ -1,6 +1,7 @@
 //! `resyncd docs`: the reference pages, written from the tables that the program itself goes by, so that they can't tell
 //! anything else than it does.
 
+pub mod capacity;
 mod commands;
 mod configuration;
 mod events;
@@ -45,9 +46,13 @@ impl Args {
     }
 }
 
+/// The page that a benchmark writes a part of.
+const CAPACITY: &str = "capacity.md";
+
 /// The name of every page, and its text.
-pub fn pages() -> [(&'static str, String); 6] {
+pub fn pages() -> [(&'static str, String); 7] {
     [
+        (CAPACITY, capacity::page()),
         ("configuration.md", configuration::page()),
         ("settings.md", settings::page()),
         ("events.md", events::page()),
@@ -64,6 +69,10 @@ pub fn pages() -> [(&'static str, String); 6] {
 pub fn write(folder: &Path) -> Result<(), Failure> {
     for (name, text) in pages() {
         let path = folder.join(name);
+        let text = match std::fs::read_to_string(&path) {
+            Ok(found) if name == CAPACITY => capacity::with_runs_of(&text, &found),
+            _ => text,
+        };
         std::fs::write(&path, text).map_err(|error| Failure::because(path.display(), error))?;
     }
     Ok(())
@@ -79,6 +88,7 @@ pub fn stale(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
         let path = folder.join(name);
         match std::fs::read_to_string(&path) {
             Ok(found) if found == text => {}
+            Ok(found) if name == CAPACITY && found == capacity::with_runs_of(&text, &found) => {}
             Ok(_) => stale.push(path),
             Err(error) if error.kind() == ErrorKind::NotFound => stale.push(path),
             Err(error) => return Err(Failure::because(path.display(), error)),

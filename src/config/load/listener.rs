@@ -32,7 +32,16 @@ pub fn listeners(top: &Table<'_>, admin: Option<SocketAddr>) -> Vec<Listener> {
         if let (Some(name), Some(address), Some(tls), Some(proxy), Some((passwords, basic_without_tls))) =
             (name, address, tls, proxy, asks)
         {
-            listeners.push(Listener { name, address, tls, passwords, basic_without_tls, title_case_headers, cwmp, proxy });
+            listeners.push(Listener {
+                name,
+                address,
+                tls,
+                passwords,
+                basic_without_tls,
+                title_case_headers,
+                cwmp,
+                proxy,
+            });
         }
     }
     if top.written("listener").is_none() || top.written_is_empty_list("listener") {

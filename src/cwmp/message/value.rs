@@ -193,7 +193,7 @@ mod tests {
     #[test]
     fn quirks_say_how_values_are_written() {
         let plain = Quirks::default();
-        let odd = Quirks { booleans: BooleanForm::Digits, times: TimeForm::Milliseconds, ..Quirks::default() };
+        let odd = Quirks { booleans: BooleanForm::Digits, times: TimeForm::Milliseconds };
         assert_eq!((Value::Boolean(true).text(&plain), Value::Boolean(true).text(&odd)), ("true".into(), "1".into()));
         let time = Value::DateTime(Moment::Unknown);
         assert_eq!(time.text(&plain), "0001-01-01T00:00:00Z");

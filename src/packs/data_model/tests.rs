@@ -79,7 +79,7 @@ retry = "never"
 "Devise.D" = { type = "int", access = "read-only", min = 3, max = 2, rnage = 1 }
 "Devise.E" = { type = "int", access = "read-only" }
 [mapping]
-"Devise.E" = "{{ acs.ulr }}"
+"Devise.E" = "{{ acs.intervall }}"
 [mapping.each.line]
 "Devise.Q.{n}" = "{{ line.user }}"
 "#,
@@ -107,7 +107,7 @@ retry = "never"
     has("is below min, 3");
     has("rnage: unknown key");
     has("tr069.toml:21: Devise.E: Devise.E is read-only, and can't be set");
-    has("reads \"acs.ulr\", which is no setting (did you mean \"url\"?)");
+    has("reads \"acs.intervall\", which is no setting (did you mean");
     has("Devise.Q.1 is not among [parameters], and the list is complete");
     let quirks = problems.iter().filter(|problem| problem.contains("quirks.booleans")).count();
     assert_eq!(quirks, 1, "each mistake is told once");

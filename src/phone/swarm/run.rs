@@ -25,6 +25,9 @@ pub enum SwarmError {
 /// certificates would measure nothing else.
 const EARLY: Duration = Duration::from_secs(1);
 
+/// Where more phones than this are due in a second, those of all that are due are: making one takes the better part of a millisecond.
+const MANY: f64 = 100.0;
+
 /// Plays all phones until the plan's duration is over, every phone has what it came for, or `stop` says so; what is under
 /// way is then waited for. `watch` is shown the state of things every second.
 ///
@@ -106,7 +109,9 @@ impl Swarm {
             let first = plan.pattern.first(number, &mut phone.rng(plan.seed, Purpose::First));
             phones.push((phone, first));
         }
-        phones.par_iter_mut().filter(|(_, first)| *first < EARLY).for_each(|(phone, _)| {
+        let is_dense = plan.pattern.first_per_second(plan.fleet.count()) > MANY;
+        let early = if is_dense { plan.duration.max(EARLY) } else { EARLY };
+        phones.par_iter_mut().filter(|(_, first)| *first < early).for_each(|(phone, _)| {
             // It is tried again, and counted, when the phone is due.
             let _ = phone.prepare(&plan);
         });

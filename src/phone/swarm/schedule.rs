@@ -51,6 +51,17 @@ impl Pattern {
         }
     }
 
+    /// How many of so many phones are first due in a second.
+    pub(super) fn first_per_second(self, phones: u32) -> f64 {
+        let within = |time: Duration| f64::from(phones) / time.as_secs_f64();
+        match self {
+            Self::AllAtOnce => f64::INFINITY,
+            Self::RandomDelay(delay) => within(delay),
+            Self::Periodic { interval, .. } => within(interval),
+            Self::Steady { per_second } => per_second,
+        }
+    }
+
     /// How long after it was due a phone that was served is due again; none: it has what it came for.
     pub(super) fn next(self, phones: u32, rng: &mut Rng) -> Option<Duration> {
         match self {
@@ -86,6 +97,11 @@ impl FromStr for RetryDelays {
 }
 
 impl RetryDelays {
+    /// The delays and what is added to each at random, by the failures in a row.
+    pub fn steps(&self) -> &[(Duration, Duration)] {
+        &self.0
+    }
+
     /// `failures` in a row, the one just now included.
     pub(super) fn delay(&self, failures: u32, rng: &mut Rng) -> Duration {
         let index = usize::try_from(failures.saturating_sub(1)).unwrap_or(usize::MAX);
@@ -143,6 +159,8 @@ mod tests {
             assert!((secs(100)..secs(110)).contains(&periodic.next(100, &mut rng).unwrap()));
             assert!(Pattern::RandomDelay(secs(5)).first(number, &mut rng) < secs(5));
         }
+        let rates = [periodic, Pattern::RandomDelay(secs(5)), steady, Pattern::AllAtOnce];
+        assert_eq!(rates.map(|pattern| pattern.first_per_second(100)), [1.0, 20.0, 10.0, f64::INFINITY]);
         assert_eq!(Pattern::AllAtOnce.first(7, &mut rng), Duration::ZERO);
         assert_eq!(Pattern::AllAtOnce.next(7, &mut rng), None);
     }
