@@ -101,7 +101,7 @@ fn played(case: &Case) -> String {
     let mut session = Session::new(&phone, &case.state, SERVER, &events, NOW);
     let mut out = format!("{}\n", case.rule);
     let mut answers = case.answers.iter().enumerate();
-    while let Some(post) = session.next() {
+    while let Some(post) = session.post() {
         let text = if post.is_empty() { "  nothing\n".to_owned() } else { lines(&post) };
         write!(out, "\nPOST\n{text}").unwrap();
         let Some((number, answer)) = answers.next() else { break };

@@ -12,17 +12,17 @@ use crate::support::deployment::{Deployment, Running};
 use crate::support::resyncd;
 
 /// A phone of the example: MAC, model, serial number, firmware.
-type Made = (&'static str, &'static str, &'static str, &'static str);
+pub(super) type Made = (&'static str, &'static str, &'static str, &'static str);
 
-const AASTRA: Made = ("00085d1a9870", "6757i", "SERIAL0001", "3.3.1.4311-SIP");
-const GRANDSTREAM: Made = ("c074ad273a10", "GXP2170", "20EXAMPLE01", "1.0.9.26");
-const CISCO: Made = ("000e08abcdef", "CP-6841-3PCC", "88012BA01234", "11.2.4");
-const ALL: [Made; 3] = [AASTRA, GRANDSTREAM, CISCO];
+pub(super) const AASTRA: Made = ("00085d1a9870", "6757i", "SERIAL0001", "3.3.1.4311-SIP");
+pub(super) const GRANDSTREAM: Made = ("c074ad273a10", "GXP2170", "20EXAMPLE01", "1.0.9.26");
+pub(super) const CISCO: Made = ("000e08abcdef", "CP-6841-3PCC", "88012BA01234", "11.2.4");
+pub(super) const ALL: [Made; 3] = [AASTRA, GRANDSTREAM, CISCO];
 
-const PROFILE: &str = "Device.Services.VoiceService.1.VoiceProfile.1.";
+pub(super) const PROFILE: &str = "Device.Services.VoiceService.1.VoiceProfile.1.";
 
 /// The example, served, with an ACS that its phones are told of.
-fn served(acs: &str) -> Running {
+pub(super) fn served(acs: &str) -> Running {
     let deployment = Deployment::example();
     let phones = ALL.map(|(mac, model, serial, _)| (mac, (mac == CISCO.0).then_some((model, serial))));
     deployment.certificates(&phones);
@@ -94,7 +94,7 @@ fn session(running: &Running, made: Made, more: &[&str]) -> Value {
     told.remove(0)
 }
 
-fn text(bytes: &[u8]) -> String {
+pub(super) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
@@ -112,16 +112,24 @@ fn events(session: &Value) -> Vec<&str> {
 }
 
 /// The phone holds what its record comes to.
-fn assert_holds(running: &Running, (mac, model, serial, firmware): Made, but: &[&str]) {
-    let identity = Identity {
+fn assert_holds(running: &Running, made: Made, but: &[&str]) {
+    let state: State = serde_json::from_slice(&fs::read(state_file(running, made.0)).unwrap()).unwrap();
+    assert_state_holds(running, made, &state, but);
+}
+
+pub(super) fn identity((mac, model, serial, firmware): Made) -> Identity {
+    Identity {
         model: model.to_owned(),
         mac: mac.parse().unwrap(),
         serial: serial.parse().unwrap(),
         firmware: firmware.to_owned(),
         has_certificate: true,
-    };
-    let phone = Phone::new(Maker::of(model).unwrap(), identity);
-    let state: State = serde_json::from_slice(&fs::read(state_file(running, mac)).unwrap()).unwrap();
+    }
+}
+
+pub(super) fn assert_state_holds(running: &Running, made: Made, state: &State, but: &[&str]) {
+    let (mac, model, ..) = made;
+    let phone = Phone::new(Maker::of(model).unwrap(), identity(made));
     let output = running.deployment.run(&["render", mac, "--acs", "--show-secrets", "--format", "json"]);
     assert!(output.status.success(), "{}", text(&output.stderr));
     let wanted: Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -135,12 +143,12 @@ fn assert_holds(running: &Running, (mac, model, serial, firmware): Made, but: &[
             (_, value) => value,
         };
         if !but.contains(&path) {
-            assert_eq!(phone.value(&state, path).as_deref(), Some(value), "{model}: {path}");
+            assert_eq!(phone.value(state, path).as_deref(), Some(value), "{model}: {path}");
         }
     }
 }
 
-fn last_reason(running: &Running) -> String {
+pub(super) fn last_reason(running: &Running) -> String {
     let mut sessions = running.events();
     sessions.retain(|event| event["kind"] == "session");
     sessions.pop().unwrap()["reason"].as_str().unwrap().to_owned()

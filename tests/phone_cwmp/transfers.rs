@@ -54,6 +54,13 @@ fn session(phone: &Phone, state: &State, server: &ScriptedServer) -> Played {
     block_on(play(phone, state, &self::server(), &[], NOW, server, &mut SeededRandom(1)))
 }
 
+/// A phone that knows its server by itself.
+fn knowing() -> State {
+    let mut state = State::default();
+    state.cwmp.parameters.insert("Device.ManagementServer.URL".to_owned(), ACS.to_owned());
+    state
+}
+
 /// What the first message of a server's next session says.
 fn next_inform(phone: &Phone, state: &State) -> (String, Played) {
     let server = answering(&[informed(), "<c:TransferCompleteResponse/>".to_owned()]);
@@ -69,7 +76,7 @@ fn firmware_is_fetched_and_told() {
     let asks = [("www-authenticate", "Digest realm=\"r\", nonce=\"n\", qop=\"auth\"")];
     server.answer(FILE, Ok(response(401, &asks, "")));
     server.answer(FILE, Ok(response(200, &[], "firmware")));
-    let played = session(&phone, &State::default(), &server);
+    let played = session(&phone, &knowing(), &server);
     assert_eq!(played.failure, None, "{:?}", played.steps);
     let asked = server.asked();
     assert!(asked[1].headers.contains(&("Cookie".to_owned(), "session=abc".to_owned())), "{:?}", asked[1].headers);
@@ -129,15 +136,21 @@ fn configuration_is_fetched_and_sent() {
     let proxy = phone.value(&played.state, "Device.Services.VoiceService.1.VoiceProfile.1.SIP.ProxyServer");
     assert_eq!(proxy.as_deref(), Some("sip.example.com"));
 
+    // "Loading of new configuration through TR-069 will require a CPE reboot".
+    let (inform, after) = next_inform(&phone, &played.state);
+    assert!(inform.contains("1 BOOT"), "{inform}");
+    let mut state = after.state;
+    phone.change(&mut state, "Device.Services.VoiceService.1.VoiceProfile.2.SIP.ProxyServer", "b.example.com").unwrap();
+
     let folder = "http://acs.example.com/up/";
     for (file_type, name, text) in [
-        ("1 Vendor Configuration File", "00085D3A2B1C_local.cfg", ""),
+        ("1 Vendor Configuration File", "00085D3A2B1C_local.cfg", "sip line2 proxy ip: b.example.com\n"),
         ("X_Aastra Server Configuration File", "server.cfg", "sip line1 proxy ip: sip.example.com\n"),
         ("2 Vendor Log File", "00085D3A2B1C_1769860800_crash.log", "2026-01-31T12:00:00Z: no crash\n"),
     ] {
         let server = answering(&[informed(), transfer("Upload", file_type, folder)]);
         server.answer(&format!("{folder}{name}"), Ok(response(201, &[], "")));
-        let sent = session(&phone, &played.state, &server);
+        let sent = session(&phone, &state, &server);
         let last = server.asked().pop().unwrap();
         assert_eq!(
             (last.method, last.url.as_str()),
@@ -179,4 +192,30 @@ fn a_phone_is_sent_elsewhere_and_followed_no_further_than_five_times() {
     assert_eq!(server.asked().len(), 6);
     // Aastra tries again after the same time each time.
     assert_eq!(played.next, None, "it was told of no server of its own");
+}
+
+#[test]
+fn a_configuration_that_is_restored_wins_over_what_was_set() {
+    let path = "Device.Services.VoiceService.1.VoiceProfile.1.SIP.ProxyServer";
+    let phone = phone("6757i");
+    let mut state = knowing();
+    phone.change(&mut state, path, "set.example.com").unwrap();
+    let file = "http://acs.example.com/t/abc/00085D3A2B1C_local.cfg";
+    let server = answering(&[informed(), transfer("Download", "1 Vendor Configuration File", file)]);
+    server.answer(file, Ok(response(200, &[], "sip line1 proxy ip: restored.example.com\n")));
+    let played = session(&phone, &state, &server);
+    assert_eq!(phone.value(&played.state, path).as_deref(), Some("restored.example.com"), "{:?}", played.steps);
+}
+
+#[test]
+fn a_firmware_whose_name_tells_no_version_is_what_the_life_says() {
+    let mut phone = phone("GXP2170");
+    phone.habits.next_firmware = Some("1.0.11.64".to_owned());
+    let file = "http://acs.example.com/t/abc/gxp2170fw.bin";
+    let server = answering(&[informed(), transfer("Download", "1 Firmware Upgrade Image", file)]);
+    server.answer(file, Ok(response(200, &[], "firmware")));
+    let played = session(&phone, &knowing(), &server);
+    assert_eq!(phone.value(&played.state, "Device.DeviceInfo.SoftwareVersion").as_deref(), Some("1.0.11.64"));
+    let (inform, _) = next_inform(&phone, &played.state);
+    assert!(inform.contains(">1.0.11.64<") && inform.contains("1 BOOT"), "{inform}");
 }

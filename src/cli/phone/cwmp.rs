@@ -1,6 +1,7 @@
 //! `resyncd phone cwmp`: one phone's session with its auto-configuration server.
 
 use std::io::Write;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use crate::cli::{Ending, Failure, data_file, output};
 use crate::events::Escaped;
 use crate::model::{MacAddr, Serial};
 use crate::phone::cisco::{Emulation, Random, SeededRandom, SystemRandom};
-use crate::phone::cwmp::{Event, Fault, Habits, Phone, Played, Server, play};
+use crate::phone::cwmp::{Event, Fault, Habits, Host, Life, Phone, Played};
 use crate::phone::network::{ClientCertificate, Network, Options, Roots, Stack, TlsOptions};
 use crate::phone::{Identity, Maker, State};
 
@@ -80,6 +81,23 @@ pub struct Args {
     /// The phone's own address, where it hears connection requests.
     #[arg(long, value_name = "ADDRESS", default_value = "192.0.2.1")]
     address: String,
+    /// How a host is reached by the phone's ping and trace route, as none is really sent: NAME=unknown, NAME=silent, or the routers in
+    /// between, NAME=192.0.2.254,198.51.100.1. Others answer at once.
+    #[arg(long, value_name = "NAME=REACH")]
+    host: Vec<Host>,
+    /// The version that the next firmware file holds, where its name doesn't tell.
+    #[arg(long, value_name = "VERSION")]
+    next_firmware: Option<String>,
+    /// Listen for connection requests at this address of this machine (port 0: any), and have a session for each. Behind a NAT
+    /// the phone asks its STUN server first, if its ACS switched that on.
+    #[arg(long, value_name = "ADDRESS:PORT", conflicts_with = "address")]
+    listen: Option<SocketAddr>,
+    /// How long to listen before each session, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, requires = "listen")]
+    wait: u32,
+    /// Ask for the connection request's password by Basic instead of Digest, as a few phones do.
+    #[arg(long, requires = "listen")]
+    basic: bool,
     /// How many sessions, each when the phone would open it, without the wait in between. Fewer, if it wouldn't.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
     times: u32,
@@ -129,38 +147,66 @@ impl Args {
             .build()
             .map_err(|error| Failure::because("the runtime can't be started", error))?;
         match self.seed {
-            Some(seed) => runtime.block_on(self.play(&mut SeededRandom(seed))),
-            None => runtime.block_on(self.play(&mut SystemRandom)),
+            Some(seed) => runtime.block_on(self.play(SeededRandom(seed))),
+            None => runtime.block_on(self.play(SystemRandom)),
         }
     }
 
-    async fn play(&self, random: &mut impl Random) -> Result<Ending, Failure> {
+    async fn play(&self, random: impl Random) -> Result<Ending, Failure> {
         let phone = self.phone()?;
-        let network = self.network()?;
-        let mut state = self.begin(&phone)?;
-        let mut now = OffsetDateTime::now_utc().unix_timestamp();
+        let state = self.begin(&phone)?;
+        let now = OffsetDateTime::now_utc().unix_timestamp();
+        let mut life = Life::with_state(phone, state, self.network()?, random, now);
+        if let Some(listen) = self.listen {
+            let listening = life.listen(listen.ip(), Some(listen.port()), None).await;
+            listening.map_err(|error| Failure::because(format!("can't listen at {listen}"), error))?;
+        }
         let mut all: Vec<Played> = Vec::new();
         for round in 0..self.times {
-            let server = Server::of(&phone, &state).map_err(|error| Failure::Other(error.to_string()))?;
             let events = if round == 0 { self.event.as_slice() } else { &[] };
+            let played = life.session(events).await.map_err(|error| Failure::Other(error.to_string()))?;
             // The power fails once.
-            let habits = Habits { power_cut: phone.habits.power_cut.filter(|_| round == 0), ..phone.habits.clone() };
-            let phone = Phone { habits, ..phone.clone() };
-            let played = play(&phone, &state, &server, events, now, &network, random).await;
-            state = played.state.clone();
+            life.phone.habits.power_cut = None;
             let next = played.next;
+            if self.format == output::Format::Human {
+                output::write(|out| describe(out, &played))?;
+            }
             all.push(played);
-            network.close();
+            if self.listen.is_some() && !life.is_pending() {
+                if round + 1 == self.times || !self.is_woken(&mut life).await? {
+                    break;
+                }
+                life.now = OffsetDateTime::now_utc().unix_timestamp();
+                continue;
+            }
             let Some(next) = next else { break };
-            now = now.saturating_add(i64::try_from(next).unwrap_or(i64::MAX));
+            life.now = life.now.saturating_add(i64::try_from(next).unwrap_or(i64::MAX));
         }
         if let Some(file) = &self.state {
-            let text = serde_json::to_vec_pretty(&state).map_err(|error| Failure::because(file.display(), error))?;
+            let text =
+                serde_json::to_vec_pretty(&life.state).map_err(|error| Failure::because(file.display(), error))?;
             data_file::write(Some(file), &text, data_file::Privacy::Private)?;
         }
-        self.tell(&all)?;
+        if self.format == output::Format::Json {
+            tell(&all)?;
+        }
         let failed = all.last().is_none_or(|played| played.failure.is_some());
         Ok(if failed { Ending::Findings } else { Ending::Fine })
+    }
+
+    /// Listens for a connection request, for as long as is wanted.
+    async fn is_woken(&self, life: &mut Life<impl Random>) -> Result<bool, Failure> {
+        if let Err(error) = life.bind().await {
+            eprintln!("resyncd: {error}");
+        }
+        if life.is_pending() {
+            return Ok(true);
+        }
+        if let Some((http, _)) = life.ears() {
+            eprintln!("resyncd: listening at {http} for {} s", self.wait);
+        }
+        let woken = life.woken(Duration::from_secs(self.wait.into())).await;
+        Ok(woken.map_err(|error| Failure::because("the phone hears nothing", error))?.is_some())
     }
 
     fn phone(&self) -> Result<Phone, Failure> {
@@ -184,6 +230,10 @@ impl Args {
             more_methods: self.method.clone(),
             address: self.address.clone(),
             power_cut: self.power_cut,
+            hosts: self.host.clone(),
+            next_firmware: self.next_firmware.clone(),
+            connection_port: None,
+            asks_basic: self.basic,
         };
         Ok(Phone { habits, ..Phone::new(maker, identity) })
     }
@@ -230,20 +280,17 @@ impl Args {
         };
         Ok(Network::new(Arc::new(stack), certificate))
     }
+}
 
-    fn tell(&self, all: &[Played]) -> Result<(), Failure> {
-        if self.format == output::Format::Json {
-            let sessions = all.iter().map(|played| {
-                json!({
-                    "succeeded": played.failure.is_none(), "failure": played.failure, "messages": played.messages,
-                    "sent_bytes": played.sent_bytes, "received_bytes": played.received_bytes, "next": played.next,
-                    "steps": played.steps,
-                })
-            });
-            return output::json(&sessions.collect::<Vec<_>>());
-        }
-        output::write(|out| all.iter().try_for_each(|played| describe(out, played)))
-    }
+fn tell(all: &[Played]) -> Result<(), Failure> {
+    let sessions = all.iter().map(|played| {
+        json!({
+            "succeeded": played.failure.is_none(), "failure": played.failure, "messages": played.messages,
+            "sent_bytes": played.sent_bytes, "received_bytes": played.received_bytes, "next": played.next,
+            "steps": played.steps,
+        })
+    });
+    output::json(&sessions.collect::<Vec<_>>())
 }
 
 fn describe(out: &mut dyn Write, played: &Played) -> std::io::Result<()> {

@@ -86,7 +86,7 @@ impl Desk<'_> {
                 self.state.cwmp.scheduled.push((self.now.saturating_add(delay.into()), key));
                 String::new()
             }
-            Request::Transfer(transfer) => self.transfer(transfer)?,
+            Request::Transfer(transfer) => self.transfer(*transfer)?,
             Request::GetQueuedTransfers => self.queued(false),
             Request::GetAllQueuedTransfers => self.queued(true),
             Request::Unknown(_) => return Err(Refusal::new(METHOD_NOT_SUPPORTED)),
@@ -163,6 +163,8 @@ impl Desk<'_> {
         *count = taken.len();
         // A change of what the phone's network hangs on has to wait for its next start (Aastra's guide: "you may have to reboot").
         let waits = taken.iter().any(|(name, ..)| name.starts_with("Device.LAN.") && !name.contains("Diagnostics"));
+        let names: Vec<String> = taken.iter().map(|(name, ..)| name.clone()).collect();
+        diagnostics::forget(self.state, &names);
         for (parameter, kept, entry) in taken {
             let value = if entry.access == Access::Secret { "***".to_owned() } else { kept.clone() };
             self.steps.push(Step::Set { parameter: parameter.clone(), value });
@@ -357,8 +359,8 @@ pub(super) fn takes(entry: &Entry, value: &str, kind: Option<&str>) -> Result<St
     if kind.is_some_and(|kind| kind != entry.kind.name()) {
         return Err(INVALID_TYPE);
     }
-    let is_diagnosis = entry.pattern.ends_with(diagnostics::STATE);
-    if is_diagnosis && value != diagnostics::REQUESTED {
+    // "When writing, the only allowed value is Requested".
+    if diagnostics::is_state(&entry.pattern) && value != diagnostics::REQUESTED {
         return Err(INVALID_VALUE);
     }
     entry.kind.take(value, &entry.limit).ok_or(INVALID_VALUE)

@@ -160,7 +160,8 @@ static CISCO: Knowledge = Knowledge {
     most_names: None,
     writes_words: true,
     retry: Retry::Growing,
-    downloads: &[FIRMWARE, CONFIGURATION],
+    // The guide says "Custom Certificate Authority (CA) file" and no type; a vendor's begins with X and its OUI.
+    downloads: &[FIRMWARE, CONFIGURATION, "X 000E08 Custom CA File"],
     uploads: &[],
     is_named_by_mac: false,
     keeps_server_on_reset: false,

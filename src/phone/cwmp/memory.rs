@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::ears::Believed;
 use crate::phone::Parameters;
 
 /// Kept as JSON beside what the phone's files said. It holds passwords, as phones do.
@@ -30,6 +31,9 @@ pub struct Memory {
     pub retries: u32,
     /// Seconds since 1970 of the last session that succeeded.
     pub last_session: Option<i64>,
+    /// The last connection request by a datagram that was one: copies and older ones are not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub believed: Option<Believed>,
 }
 
 /// An event of an Inform.

@@ -36,7 +36,7 @@ pub enum Request {
         delay: u32,
         key: String,
     },
-    Transfer(Transfer),
+    Transfer(Box<Transfer>),
     GetQueuedTransfers,
     GetAllQueuedTransfers,
     /// By its name.
@@ -140,7 +140,7 @@ pub fn request(message: Node<'_, '_>) -> Result<Request, Refusal> {
                 .ok_or_else(|| Refusal::new(INVALID_ARGUMENTS))?,
             key: optional("CommandKey"),
         },
-        name @ ("Download" | "Upload") => Request::Transfer(Transfer {
+        name @ ("Download" | "Upload") => Request::Transfer(Box::new(Transfer {
             direction: if name == "Download" { Direction::Download } else { Direction::Upload },
             command_key: optional("CommandKey"),
             file_type: text(part("FileType")?),
@@ -149,7 +149,7 @@ pub fn request(message: Node<'_, '_>) -> Result<Request, Refusal> {
             password: optional("Password"),
             target: optional("TargetFileName"),
             ended: None,
-        }),
+        })),
         "GetQueuedTransfers" => Request::GetQueuedTransfers,
         "GetAllQueuedTransfers" => Request::GetAllQueuedTransfers,
         other => Request::Unknown(other.to_owned()),

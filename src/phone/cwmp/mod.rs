@@ -3,30 +3,36 @@
 //! Written from the makers' guides and TR-069 alone. It uses neither the server's protocol ([`crate::cwmp`], [`crate::acs`]) nor the
 //! packs' data models: where both sides read a guide in the same way, they understand each other, and where not, a test shows it.
 //! [`Session`] does no input or output: it says what is posted, and is told what came back. [`play`] does the rest: HTTP, and the
-//! transfers that were asked for.
+//! transfers that were asked for. [`Life`] drives a phone from its first resync on, and listens for connection requests.
 
 mod answers;
 mod changes;
 mod diagnostics;
+mod ears;
 mod knowledge;
 mod learnt;
+mod life;
 mod memory;
 mod message;
 mod play;
 mod session;
 mod soap;
 mod step;
+mod surroundings;
 mod transfer;
 mod tree;
 mod value;
 
 pub use changes::ChangeError;
+pub use ears::{Believed, StunError, Wake, Way};
 pub use knowledge::{Knowledge, Retry};
 pub use learnt::{NoServer, Server};
+pub use life::{Bound, CheckSync, Life};
 pub use memory::{Direction, Ended, Event, Memory, Transfer};
 pub use play::{Played, play};
 pub use session::{End, Session};
 pub use step::Step;
+pub use surroundings::{Host, ParseHostError, Reach};
 
 use std::fmt;
 use std::str::FromStr;
@@ -52,6 +58,14 @@ pub struct Habits {
     pub address: String,
     /// It loses its power after so many messages of a session.
     pub power_cut: Option<u32>,
+    /// How hosts are reached by its ping and its trace route.
+    pub hosts: Vec<Host>,
+    /// The version that the next firmware file holds, where its name doesn't tell.
+    pub next_firmware: Option<String>,
+    /// The port that it hears connection requests at, in the place of the one that its files say.
+    pub connection_port: Option<u16>,
+    /// It asks for a password by Basic when it hears a connection request, as a few clients do.
+    pub asks_basic: bool,
 }
 
 impl Default for Habits {
@@ -62,6 +76,10 @@ impl Default for Habits {
             // For documents (RFC 5737): nobody is there.
             address: "192.0.2.1".to_owned(),
             power_cut: None,
+            hosts: Vec::new(),
+            next_firmware: None,
+            connection_port: None,
+            asks_basic: false,
         }
     }
 }

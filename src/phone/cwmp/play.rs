@@ -46,7 +46,7 @@ pub async fn play(
 ) -> Played {
     let mut session = Session::new(phone, state, &server.url, events, now);
     let mut link = Link::new(phone, server.url.clone(), server.credentials.clone(), fetch);
-    while let Some(body) = session.next() {
+    while let Some(body) = session.post() {
         let mut notes = Vec::new();
         let answer = link.post(body, &mut |step| notes.push(step)).await;
         notes.into_iter().for_each(|step| session.note(step));
@@ -81,7 +81,7 @@ pub async fn play(
     } else {
         if matches!(end, End::Done | End::Rebooting) {
             transfer::all(phone, &mut state, now, fetch, &mut steps).await;
-            diagnostics::make(phone, &mut state, &mut steps);
+            diagnostics::make(phone, &mut state, now, fetch, &mut steps).await;
         }
         if let Some(key) = after.reboot {
             answers::reboot(&mut state, Some(&key));

@@ -89,7 +89,7 @@ impl<'p> Session<'p> {
     }
 
     /// What is posted next, empty or an envelope; none when the session is over.
-    pub fn next(&mut self) -> Option<String> {
+    pub fn post(&mut self) -> Option<String> {
         if self.phone.habits.power_cut.is_some_and(|after| self.messages >= after)
             && !matches!(self.stage, Stage::Over(_))
         {

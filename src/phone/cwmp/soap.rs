@@ -135,7 +135,7 @@ pub fn fault(refusal: &Refusal) -> String {
         inner.push_str("</SetParameterValuesFault>");
     }
     // The sender's fault where the request is wrong, the receiver's where the phone can't (TR-069, table "fault codes").
-    let side = if matches!(refusal.code, 9001 | 9002 | 9004 | 9009 | 9010..=9019) { "Server" } else { "Client" };
+    let side = if matches!(refusal.code, 9000..=9002 | 9004 | 9009 | 9010..=9019) { "Server" } else { "Client" };
     format!(
         "<SOAP-ENV:Fault><faultcode>{side}</faultcode><faultstring>CWMP fault</faultstring><detail><cwmp:Fault>{inner}\
          </cwmp:Fault></detail></SOAP-ENV:Fault>"

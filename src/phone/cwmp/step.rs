@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::ears::Way;
 use super::memory::Direction;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -89,6 +90,32 @@ pub enum Step {
     FactoryReset,
     /// The phone lost its power, in mid-session.
     PowerCut,
+    /// It hears connection requests here, by its own view.
+    Listening {
+        http: String,
+        udp: String,
+    },
+    /// Others reach it here, says its STUN server.
+    Bound {
+        address: String,
+        is_behind_nat: bool,
+    },
+    /// It heard a connection request.
+    Woken {
+        way: Way,
+        from: String,
+    },
+    /// It heard a datagram that it doesn't take for a connection request.
+    Doubted {
+        from: String,
+        why: String,
+    },
+    /// It called its action URI; none: nobody answered.
+    Called {
+        url: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        status: Option<u16>,
+    },
     /// The session is over; none: by 204, as it should.
     Ended {
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -152,6 +179,15 @@ impl fmt::Display for Step {
             Self::Rebooted { .. } => f.write_str("rebooted"),
             Self::FactoryReset => f.write_str("factory reset: all forgotten"),
             Self::PowerCut => f.write_str("the phone lost its power"),
+            Self::Listening { http, udp } => write!(f, "listening at {http}, and for datagrams at {udp}"),
+            Self::Bound { address, is_behind_nat: true } => write!(f, "behind a NAT: reached at {address}"),
+            Self::Bound { address, is_behind_nat: false } => write!(f, "no NAT: reached at {address}"),
+            Self::Woken { way: Way::Http, from } => write!(f, "heard a connection request from {from}"),
+            Self::Woken { way: Way::Udp, from } => write!(f, "heard a connection request from {from}, by a datagram"),
+            Self::Woken { way: Way::Address, from } => write!(f, "has to tell of another address: {from}"),
+            Self::Doubted { from, why } => write!(f, "left a datagram from {from}: {why}"),
+            Self::Called { url, status: Some(status) } => write!(f, "called {url}: {status}"),
+            Self::Called { url, status: None } => write!(f, "called {url}: no answer"),
             Self::Ended { failure: None, messages, sent_bytes, received_bytes } => {
                 write!(
                     f,

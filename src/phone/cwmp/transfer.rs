@@ -1,5 +1,8 @@
 //! Files that a server wants to be fetched or sent: really done over HTTP, when the session is over.
 
+use std::collections::BTreeSet;
+use std::time::Duration;
+
 use bytes::Bytes;
 use time::OffsetDateTime;
 
@@ -28,6 +31,12 @@ pub fn time(seconds: i64) -> String {
         ),
         Err(_) => "0001-01-01T00:00:00Z".to_owned(),
     }
+}
+
+/// A moment and so much more, with microseconds and without a zone, as TR-143 has it: `2008-04-09T15:01:05.123456`.
+pub fn precise_time(seconds: i64, more: Duration) -> String {
+    let whole = seconds.saturating_add(i64::try_from(more.as_secs()).unwrap_or(i64::MAX));
+    format!("{}.{:06}", time(whole).trim_end_matches('Z'), more.subsec_micros())
 }
 
 /// Does every transfer that waits. What became of it is told in the next session.
@@ -84,10 +93,11 @@ async fn download(
         if bytes == 0 {
             return Err(9018);
         }
-        let version = version_in(&transfer.target).or_else(|| version_in(last(&transfer.url)));
+        let named = version_in(&transfer.target).or_else(|| version_in(last(&transfer.url)));
+        let version = phone.habits.next_firmware.clone().or(named);
         let held = state.upgrade.firmware.clone().unwrap_or_else(|| phone.identity.firmware.clone());
         // "If the version is identical to the actual version, the phone will abort the firmware upgrade".
-        if version.is_some() && version_in(&held) == version {
+        if version.is_some() && (version.as_ref() == Some(&held) || version_in(&held) == version) {
             return Ok(bytes);
         }
         let firmware = version.unwrap_or(held);
@@ -95,6 +105,10 @@ async fn download(
         steps.push(Step::Upgraded { firmware });
         answers::reboot(state, None);
         return Ok(bytes);
+    }
+    if transfer.file_type.contains("Custom CA") {
+        let is_one = response.body.windows(17).any(|part| part == b"BEGIN CERTIFICATE");
+        return if is_one { Ok(bytes) } else { Err(9018) };
     }
     let parameters: Vec<(String, String)> = match phone.maker {
         Maker::Aastra => {
@@ -120,15 +134,51 @@ async fn download(
     if phone.maker == Maker::Aastra && transfer.file_type.starts_with('1') {
         state.local.extend(parameters.iter().cloned());
     }
+    forget(phone, state, parameters.iter().map(|(name, _)| name));
     state.parameters.extend(parameters);
+    // "Loading of new configuration through TR-069 will require a CPE reboot".
+    if phone.maker == Maker::Aastra {
+        answers::reboot(state, None);
+    }
     Ok(bytes)
+}
+
+/// Forgets what was set of the data model that a file says anew, by the file's names: the last one wins.
+pub(super) fn forget<'n>(phone: &Phone, state: &mut State, names: impl Iterator<Item = &'n String>) {
+    let said: BTreeSet<String> = names.map(|name| name.to_ascii_lowercase()).collect();
+    for (path, name, _) in in_files(phone, state) {
+        if said.contains(&name.to_ascii_lowercase()) {
+            state.cwmp.parameters.remove(&path);
+        }
+    }
+}
+
+/// What was set of the data model, as far as the phone's files have a name for it: path, name and value.
+fn in_files(phone: &Phone, state: &State) -> Vec<(String, String, String)> {
+    let knowledge = phone.knowledge();
+    let lines = knowledge.lines(&phone.identity.model);
+    let named = state.cwmp.parameters.iter().filter_map(|(path, value)| {
+        let entry = knowledge.model().find(path, &state.cwmp, lines)?;
+        Some((path.clone(), entry.name_in_files(path)?, value.clone()))
+    });
+    named.collect()
+}
+
+/// The phone's state as its own files would have it: what a server set is a change like one that its user made.
+fn with_set(phone: &Phone, state: &State) -> State {
+    let mut own = state.clone();
+    for (_, name, value) in in_files(phone, state) {
+        let kept = if phone.maker == Maker::Aastra { &mut own.local } else { &mut own.parameters };
+        kept.insert(name, value);
+    }
+    own
 }
 
 async fn upload(phone: &Phone, state: &State, transfer: &Transfer, now: i64, fetch: &impl Fetch) -> Result<usize, u16> {
     let mac = phone.identity.mac.upper();
     let (name, body) = match (phone.maker, transfer.file_type.as_str()) {
         (Maker::Aastra, "1 Vendor Configuration File") => {
-            let file = local_file(&phone.identity, state);
+            let file = local_file(&phone.identity, &with_set(phone, state));
             (file.name, file.body)
         }
         (Maker::Aastra, "X_Aastra Server Configuration File") => {
@@ -136,7 +186,7 @@ async fn upload(phone: &Phone, state: &State, transfer: &Transfer, now: i64, fet
             (file.name, file.body)
         }
         (Maker::Aastra, _) => (format!("{mac}_{now}_crash.log"), format!("{}: no crash\n", time(now))),
-        _ => (format!("cfg{}.xml", phone.identity.mac), provision(phone, state)),
+        _ => (format!("cfg{}.xml", phone.identity.mac), provision(phone, &with_set(phone, state))),
     };
     // A folder gets the file by its name.
     let url = if transfer.url.ends_with('/') { format!("{}{name}", transfer.url) } else { transfer.url.clone() };

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Phone;
+use super::diagnostics::HOPS;
 use super::memory::Memory;
 use super::value::{Kind, Limit};
-use crate::phone::State;
+use crate::phone::{Maker, State};
 
 /// Who may do what with a parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,6 +103,7 @@ pub fn instances(object: &str, memory: &Memory, lines: u32) -> BTreeSet<u32> {
     match memory.objects.get(object) {
         Some(numbers) => numbers.clone(),
         None if object == PROFILES => (1..=lines).collect(),
+        None if object == HOPS => BTreeSet::new(),
         None => BTreeSet::from([1]),
     }
 }
@@ -142,6 +144,11 @@ impl Entry {
         })
     }
 
+    /// The name by which the phone's files say the same of a parameter.
+    pub fn name_in_files(&self, path: &str) -> Option<String> {
+        self.file.as_deref().map(|file| self.filled(file, path))
+    }
+
     /// `{i}` with the first number of the path that the pattern leaves open.
     fn filled(&self, text: &str, path: &str) -> String {
         let mut parts = self.pattern.split('.').zip(path.split('.'));
@@ -161,14 +168,26 @@ impl Entry {
             "{address}" => phone.habits.address.clone(),
             "{lines}" => instances(PROFILES, &state.cwmp, phone.knowledge().lines(&identity.model)).len().to_string(),
             "{connection}" => {
-                let file = |name: &str, usual: &str| parameter(state, name).unwrap_or(usual).to_owned();
-                let (port, path) =
-                    (file("tr69 connection request port", "7547"), file("tr69 connection request path", "tr69"));
-                format!("http://{}:{port}/{path}", phone.habits.address)
+                let (port, path) = connection_request(phone, state);
+                format!("http://{}:{port}{path}", phone.habits.address)
             }
             other => other.to_owned(),
         }
     }
+}
+
+/// Port and path of the URL that a phone hears connection requests at. The port is 7547 in the guides of Aastra and Grandstream, and by
+/// custom for Cisco's phones; only Aastra's guide says a path.
+pub fn connection_request(phone: &Phone, state: &State) -> (u16, String) {
+    let (port, path) = match phone.maker {
+        Maker::Aastra => {
+            ("tr69 connection request port", parameter(state, "tr69 connection request path").unwrap_or("tr69"))
+        }
+        Maker::Grandstream => ("P4518", ""),
+        Maker::Cisco => ("", ""),
+    };
+    let port = parameter(state, port).and_then(|port| port.trim().parse().ok()).unwrap_or(7547);
+    (phone.habits.connection_port.unwrap_or(port), format!("/{}", path.trim_start_matches('/')))
 }
 
 /// What the phone's files said of a parameter; whatever the case of its name, as Aastra's have none.
