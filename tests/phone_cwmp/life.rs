@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Output;
 
-use resyncd::phone::cwmp::Phone;
+use resyncd::phone::cwmp::{Phone, Quirk};
 use resyncd::phone::{Identity, Maker, State};
 use serde_json::Value;
 
@@ -277,7 +277,7 @@ fn a_phone_is_set_up_by_user_and_password() {
     deployment.write("password", "not-a-real-key\n").write("wrong", "another");
     let running = deployment.start();
     let acs = format!("http://localhost:{}/cwmp", running.port("http"));
-    let played = |file: &str| {
+    let played = |file: &str, more: &[&str]| {
         let file = running.deployment.path(file);
         let mut command = resyncd();
         command.args([
@@ -293,11 +293,11 @@ fn a_phone_is_set_up_by_user_and_password() {
             "phone-1",
             "--password-file",
         ]);
-        command.arg(file).output().unwrap()
+        command.arg(file).args(more).output().unwrap()
     };
-    let wrong = played("wrong");
+    let wrong = played("wrong", &[]);
     assert_eq!(wrong.status.code(), Some(1), "{}", text(&wrong.stdout));
-    let right = played("password");
+    let right = played("password", &[]);
     let told = text(&right.stdout);
     assert_eq!(right.status.code(), Some(0), "{told}{}", text(&right.stderr));
     for part in
@@ -306,6 +306,16 @@ fn a_phone_is_set_up_by_user_and_password() {
         assert!(told.contains(part), "{part}: {told}");
     }
     assert!(!told.contains("not-a-real"), "{told}");
+    // However odd it is, and by all of it at once.
+    let mut all = Vec::new();
+    for (quirk, _) in Quirk::ALL {
+        let odd = ["--quirk", quirk];
+        all.extend(odd);
+        let told = text(&played("password", &odd).stdout);
+        assert!(told.contains("SetParameterValues") && told.contains("204: the session is over"), "{quirk}: {told}");
+    }
+    let told = text(&played("password", &all).stdout);
+    assert!(told.contains("SetParameterValues") && told.contains("204: the session is over"), "{told}");
 }
 
 #[test]
@@ -319,6 +329,9 @@ fn what_can_not_be_played_is_refused_with_a_reason() {
             vec!["--model", "6757i", "--acs", "http://localhost/", "--change", "Device.Nothing=1"],
             "Invalid parameter name",
         ),
+        (vec!["--model", "6757i", "--acs", "http://localhost/", "--quirk", "dances"], "keyless-events"),
+        (vec!["--model", "6757i", "--acs", "http://localhost/", "--host", "a"], "NAME=silent"),
+        (vec!["--model", "6757i", "--acs", "http://localhost/", "--wait", "5"], "--listen"),
         (vec!["--model", "6757i", "--state", "not-there.json"], "nothing told the phone of an ACS"),
     ] {
         let output = resyncd().args(["phone", "cwmp", "--mac", "00085d000001"]).args(&more).output().unwrap();

@@ -1,7 +1,8 @@
 //! Phones that are driven step by step: files, sessions, and connection requests by HTTP, for which `curl` stands for a server.
 
+use std::io::{BufRead as _, BufReader};
 use std::net::{IpAddr, Ipv4Addr};
-use std::process::Output;
+use std::process::{Output, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use resyncd::phone::network::{ClientCertificate, Network, Options, Roots, Stack,
 
 use super::life::{AASTRA, ALL, CISCO, Made, PROFILE, assert_state_holds, identity, last_reason, served, text};
 use crate::support::deployment::Running;
-use crate::support::{program, run};
+use crate::support::{program, resyncd, run};
 
 const NOW: i64 = 1_769_860_800;
 pub(super) const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -101,20 +102,23 @@ fn a_connection_request_opens_a_session() {
 #[test]
 fn a_changed_setting_is_set_in_the_session_that_a_connection_request_opens() {
     let running = served(REQUESTS);
-    let mut life = running.block_on(set_up(&running, AASTRA));
-    let (mac, ..) = AASTRA;
-    let set = running.deployment.run(&["device", "set", mac, "lines.1.label=Front desk"]);
-    assert!(set.status.success(), "{}", text(&set.stderr));
-    running.reload().unwrap();
-    running.block_on(async {
-        let url = life.value("Device.ManagementServer.ConnectionRequestURL").unwrap();
-        let Some(status) = asked(&url, &DIGEST).await else { return };
-        assert_eq!(status, "200");
-        assert!(life.woken(LONG).await.unwrap().is_some());
-        let session = life.session(&[]).await.unwrap();
-        assert!(session.steps.iter().any(|step| matches!(step, Step::Set { .. })), "{:#?}", session.steps);
-        assert_state_holds(&running, AASTRA, &life.state, &[]);
-    });
+    for made in ALL {
+        let mut life = running.block_on(set_up(&running, made));
+        let set = running.deployment.run(&["device", "set", made.0, "lines.1.label=Front desk"]);
+        assert!(set.status.success(), "{}", text(&set.stderr));
+        running.reload().unwrap();
+        running.block_on(async {
+            let url = life.value("Device.ManagementServer.ConnectionRequestURL").unwrap();
+            let Some(status) = asked(&url, &DIGEST).await else { return };
+            assert_eq!(status, "200");
+            assert!(life.woken(LONG).await.unwrap().is_some());
+            let session = life.session(&[]).await.unwrap();
+            let name = format!("{PROFILE}Name");
+            let is_set = |step: &Step| matches!(step, Step::Set { parameter, value } if *parameter == name && value == "Front desk");
+            assert!(session.steps.iter().any(is_set), "{:#?}", session.steps);
+            assert_state_holds(&running, made, &life.state, &[]);
+        });
+    }
 }
 
 #[test]
@@ -150,4 +154,40 @@ fn a_notify_is_turned_into_a_session_where_the_phone_was_told_so() {
         let mut cisco = set_up(&running, CISCO).await;
         assert_eq!(cisco.check_sync("j-2").await, CheckSync::Resync);
     });
+}
+
+#[test]
+fn the_command_listens_and_tells_who_came() {
+    let running = served(REQUESTS);
+    let certs = running.deployment.path("certs/dev");
+    let file = |name: &str| certs.join(name).to_str().unwrap().to_owned();
+    let (mac, model, serial, firmware) = CISCO;
+    let mut life = running.block_on(async { set_up(&running, CISCO).await });
+    // The program goes on where this phone stops.
+    life.state.cwmp.events.clear();
+    let state = running.deployment.path("state.json");
+    std::fs::write(&state, serde_json::to_vec(&life.state).unwrap()).unwrap();
+    drop(life);
+    let mut command = resyncd();
+    command.args(["phone", "cwmp", "--mac", mac, "--model", model, "--serial", serial, "--firmware", firmware]);
+    command.args(["--ca-file", &file("server-ca.pem"), "--certificate", &file(&format!("phone-{mac}.pem"))]);
+    command.args(["--key", &file(&format!("phone-{mac}.key")), "--state", state.to_str().unwrap()]);
+    command.args(["--listen", "127.0.0.1:0", "--wait", "60", "--times", "2"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut talk = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    talk.read_line(&mut line).unwrap();
+    let address = line.split("listening at ").nth(1).and_then(|rest| rest.split(' ').next());
+    let address = address.unwrap_or_else(|| panic!("{line}"));
+    let status = running.block_on(asked(&format!("http://{address}/"), &DIGEST));
+    if status.is_none() {
+        child.kill().unwrap();
+    }
+    let output = child.wait_with_output().unwrap();
+    let Some(status) = status else { return };
+    assert_eq!(status, "200");
+    let told = text(&output.stdout);
+    assert!(output.status.success(), "{told}");
+    assert!(told.contains("heard a connection request from 127.0.0.1:"), "{told}");
+    assert!(told.contains(": Inform 6 CONNECTION REQUEST"), "{told}");
 }

@@ -5,11 +5,11 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use hmac::{Hmac, KeyInit, Mac};
-use resyncd::phone::cwmp::{Step, Way};
+use resyncd::phone::cwmp::{Step, StunError, Way};
 use sha1::Sha1;
 use tokio::net::UdpSocket;
 
-use super::life::{GRANDSTREAM, last_reason, served};
+use super::life::{CISCO, GRANDSTREAM, last_reason, served};
 use super::listening::{HERE, LONG, events, set_up};
 use crate::support::nat::Nat;
 
@@ -127,8 +127,7 @@ fn a_phone_behind_a_nat_tells_where_it_is_reached_and_hears_datagrams() {
     let stun = runtime.block_on(StunServer::start());
     let running = served(&format!(
         "stun = \"{}\"\nstun_user = \"{USER}\"\nstun_password = \"example-only-stun\"\nconnection_user = \"{REQUEST_USER}\"\n\
-         connection_password = \"example-only-request\"\n[acs.notifications]\n\"{ADDRESS}\" = \"active\"\n\
-         \"{DETECTED}\" = \"active\"\n",
+         connection_password = \"example-only-request\"\n",
         stun.address()
     ));
     let nat = Nat::to(stun.address());
@@ -176,4 +175,18 @@ fn a_phone_behind_a_nat_tells_where_it_is_reached_and_hears_datagrams() {
         assert!(!again.is_changed && !stun.last().is_changed);
     });
     assert!(last_reason(&running).starts_with("4 VALUE CHANGE"), "{}", last_reason(&running));
+}
+
+#[test]
+fn a_phone_without_a_stun_user_is_refused_by_a_server_that_wants_signatures() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let stun = runtime.block_on(StunServer::start());
+    let running = served(&format!("stun = \"{}\"\n", stun.address()));
+    running.block_on(async {
+        let mut life = set_up(&running, GRANDSTREAM).await;
+        assert_eq!(life.bind().await, Err(StunError::Refused(stun.address(), 401)));
+        // One that its server didn't tell of STUN asks nobody.
+        let mut cisco = set_up(&running, CISCO).await;
+        assert_eq!(cisco.bind().await, Ok(None));
+    });
 }

@@ -1,5 +1,7 @@
 //! Files that a server has fetched and sent, with a server in memory: real ones are asked for by tasks.
 
+use resyncd::delivery::{Delivery, Encryption, KeyDigest};
+use resyncd::model::Secret;
 use resyncd::phone::cisco::SeededRandom;
 use resyncd::phone::cwmp::{Phone, Played, Server, Step, play};
 use resyncd::phone::{Identity, Maker, Method, State};
@@ -218,4 +220,41 @@ fn a_firmware_whose_name_tells_no_version_is_what_the_life_says() {
     assert_eq!(phone.value(&played.state, "Device.DeviceInfo.SoftwareVersion").as_deref(), Some("1.0.11.64"));
     let (inform, _) = next_inform(&phone, &played.state);
     assert!(inform.contains(">1.0.11.64<") && inform.contains("1 BOOT"), "{inform}");
+}
+
+#[test]
+fn a_configuration_comes_as_a_resync_would_deliver_it() {
+    let file = "http://acs.example.com/t/abc/cfg";
+    let taken = |model: &str, state: &State, headers: &[(&str, &str)], body: Vec<u8>| {
+        let phone = phone(model);
+        let server = answering(&[informed(), transfer("Download", "3 Vendor Configuration File", file)]);
+        server.answer(file, Ok(response(200, headers, body)));
+        session(&phone, state, &server)
+    };
+    let code = |played: &Played| {
+        let code = played.steps.iter().find_map(|step| match step {
+            Step::Transferred { code, .. } => Some(*code),
+            _ => None,
+        });
+        code.unwrap_or_else(|| panic!("{:?}", played.steps))
+    };
+
+    let cisco = b"<flat-profile><Proxy_1_>sip.example.com</Proxy_1_></flat-profile>";
+    let zipped = Delivery { gzip: true, ..Delivery::default() }.pack(cisco).unwrap().body;
+    let played = taken("CP-6841-3PCC", &knowing(), &[], zipped);
+    assert_eq!((code(&played), played.state.parameters["Proxy_1_"].as_str()), (0, "sip.example.com"));
+    // No phone can make something of what it has no key for.
+    let played = taken("CP-6841-3PCC", &knowing(), &[("content-encoding", "aes128gcm")], cisco.to_vec());
+    assert_eq!(code(&played), 9018);
+
+    let grandstream =
+        b"<gs_provision version=\"1\"><config version=\"1\"><P47>sip.example.com</P47></config></gs_provision>";
+    let passphrase = Secret::new("not-a-real-password");
+    let encryption = Encryption::Aes256Cbc { passphrase, digest: KeyDigest::Md5 };
+    let sealed = Delivery { gzip: false, encryption }.pack(grandstream).unwrap().body;
+    let mut state = knowing();
+    assert_eq!(code(&taken("GXP2170", &state, &[], sealed.clone())), 9018);
+    state.parameters.insert("P1359".to_owned(), "not-a-real-password".to_owned());
+    let played = taken("GXP2170", &state, &[], sealed);
+    assert_eq!((code(&played), played.state.parameters["P47"].as_str()), (0, "sip.example.com"));
 }

@@ -14,7 +14,7 @@ use crate::cli::{Ending, Failure, data_file, output};
 use crate::events::Escaped;
 use crate::model::{MacAddr, Serial};
 use crate::phone::cisco::{Emulation, Random, SeededRandom, SystemRandom};
-use crate::phone::cwmp::{Event, Fault, Habits, Host, Life, Phone, Played};
+use crate::phone::cwmp::{Event, Fault, Habits, Host, Life, Phone, Played, Quirk, Step};
 use crate::phone::network::{ClientCertificate, Network, Options, Roots, Stack, TlsOptions};
 use crate::phone::{Identity, Maker, State};
 
@@ -72,6 +72,10 @@ pub struct Args {
     /// Refuse a parameter or a method (* for all) with a fault: Device.LAN.DNSServers=9007.
     #[arg(long, value_name = "PATH=CODE")]
     fault: Vec<Fault>,
+    /// Give it an odd way of phones in the field: repeats-count (of Digest), basic-unasked, drops-cookie, echoes-cookie,
+    /// miscounts-arrays or keyless-events.
+    #[arg(long, value_name = "QUIRK")]
+    quirk: Vec<Quirk>,
     /// Let the phone know a method that its family doesn't: GetQueuedTransfers.
     #[arg(long, value_name = "METHOD")]
     method: Vec<String>,
@@ -187,8 +191,10 @@ impl Args {
                 serde_json::to_vec_pretty(&life.state).map_err(|error| Failure::because(file.display(), error))?;
             data_file::write(Some(file), &text, data_file::Privacy::Private)?;
         }
-        if self.format == output::Format::Json {
-            tell(&all)?;
+        let rest = life.take_steps();
+        match self.format {
+            output::Format::Json => tell(&all)?,
+            output::Format::Human => output::write(|out| lines(out, &rest))?,
         }
         let failed = all.last().is_none_or(|played| played.failure.is_some());
         Ok(if failed { Ending::Findings } else { Ending::Fine })
@@ -234,6 +240,7 @@ impl Args {
             next_firmware: self.next_firmware.clone(),
             connection_port: None,
             asks_basic: self.basic,
+            quirks: self.quirk.iter().copied().collect(),
         };
         Ok(Phone { habits, ..Phone::new(maker, identity) })
     }
@@ -293,10 +300,15 @@ fn tell(all: &[Played]) -> Result<(), Failure> {
     output::json(&sessions.collect::<Vec<_>>())
 }
 
-fn describe(out: &mut dyn Write, played: &Played) -> std::io::Result<()> {
-    for line in played.steps.iter().flat_map(|step| step.to_string().lines().map(str::to_owned).collect::<Vec<_>>()) {
+fn lines(out: &mut dyn Write, steps: &[Step]) -> std::io::Result<()> {
+    for line in steps.iter().flat_map(|step| step.to_string().lines().map(str::to_owned).collect::<Vec<_>>()) {
         writeln!(out, "{}", Escaped(&line))?;
     }
+    Ok(())
+}
+
+fn describe(out: &mut dyn Write, played: &Played) -> std::io::Result<()> {
+    lines(out, &played.steps)?;
     match played.next {
         Some(0) => writeln!(out, "opens another session at once"),
         Some(next) => writeln!(out, "opens another session in {next} s"),

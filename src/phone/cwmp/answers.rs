@@ -235,7 +235,7 @@ impl Desk<'_> {
         let (mut items, mut out) = (String::new(), String::new());
         for name in names {
             for (path, _) in self.meant(name)? {
-                let notification = self.state.cwmp.notifications.get(&path).copied().unwrap_or(0);
+                let notification = self.phone.notification(self.state, &path);
                 items.push_str("<ParameterAttributeStruct>");
                 element(&mut items, "Name", &path);
                 element(&mut items, "Notification", &notification.to_string());

@@ -29,7 +29,7 @@ impl Phone {
             return Ok(false);
         }
         state.cwmp.parameters.insert(path.to_owned(), kept);
-        let is_told = state.cwmp.notifications.get(path).is_some_and(|notification| *notification > 0);
+        let is_told = self.notification(state, path) > 0;
         if is_told {
             state.cwmp.changed.insert(path.to_owned());
         }

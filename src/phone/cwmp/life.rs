@@ -13,7 +13,7 @@ use super::ears::{Ears, Heard, Manners, StunError, StunServer, Wake, Way};
 use super::memory::Event;
 use super::step::{Step, shown};
 use super::tree::{connection_request, parameter};
-use super::{NoServer, Phone, Played, Server, play, transfer};
+use super::{NoServer, Phone, Played, Server, UDP_ADDRESS, configuration, play};
 use crate::phone::cisco::{Emulation, Random, target};
 use crate::phone::network::{self, Network, Target};
 use crate::phone::{Cause, Fetch as _, Maker, Method, Request, State};
@@ -59,12 +59,14 @@ pub enum CheckSync {
 /// The session that a phone opens at once leads to another at once, and so on: a server in a circle is not followed for ever.
 const MOST_AT_ONCE: usize = 20;
 
+/// Of what happened between two sessions: nobody makes a phone remember without an end.
+const MOST_STEPS: usize = 200;
+
 /// After so many resyncs a phone's files must have settled.
 const RESYNCS: u32 = 6;
 
 const STUN_ENABLE: &str = "Device.ManagementServer.STUNEnable";
 const NAT_DETECTED: &str = "Device.ManagementServer.NATDetected";
-const UDP_ADDRESS: &str = "Device.ManagementServer.UDPConnectionRequestAddress";
 
 impl<R: Random> Life<R> {
     /// One fresh from the factory.
@@ -90,7 +92,7 @@ impl<R: Random> Life<R> {
             self.network.close();
             self.state = played.state.clone();
             if self.phone.maker != Maker::Aastra {
-                transfer::forget(&self.phone, &mut self.state, played.changed.iter());
+                configuration::forget(&self.phone, &mut self.state, played.changed.iter());
             }
             round += 1;
             if played.failure.is_some() || played.changed.is_empty() || round == RESYNCS {
@@ -117,6 +119,10 @@ impl<R: Random> Life<R> {
         let mut reasons = std::mem::take(&mut self.reasons);
         reasons.extend_from_slice(events);
         self.settle(true);
+        // Who asked before it began is served by it, too.
+        if self.ears.as_mut().is_some_and(Ears::was_woken) {
+            reasons.push(Event::new("6 CONNECTION REQUEST"));
+        }
         let mut played =
             play(&self.phone, &self.state, &server, &reasons, self.now, &self.network, &mut self.random).await;
         // The next session has a connection of its own.
@@ -143,6 +149,11 @@ impl<R: Random> Life<R> {
     /// Whether it opens a session at once.
     pub fn is_pending(&self) -> bool {
         self.is_pending || !self.reasons.is_empty()
+    }
+
+    /// What happened since the last session, which would else be told with the next.
+    pub fn take_steps(&mut self) -> Vec<Step> {
+        std::mem::take(&mut self.steps)
     }
 
     /// What it holds in a parameter of its data model.
@@ -232,15 +243,12 @@ impl<R: Random> Life<R> {
         if self.value(path).is_none_or(|held| held == value) {
             return false;
         }
-        let memory = &mut self.state.cwmp;
-        memory.parameters.insert(path.to_owned(), value);
-        match memory.notifications.get(path) {
-            None | Some(0) => false,
-            Some(notification) => {
-                memory.changed.insert(path.to_owned());
-                *notification == 2
-            }
+        self.state.cwmp.parameters.insert(path.to_owned(), value);
+        let notification = self.phone.notification(&self.state, path);
+        if notification > 0 {
+            self.state.cwmp.changed.insert(path.to_owned());
         }
+        notification == 2
     }
 
     /// "If empty and STUNEnable is true, the CPE MUST use the address of the ACS".
@@ -278,7 +286,12 @@ impl<R: Random> Life<R> {
                         return Ok(Some(wake));
                     }
                     Heard::Doubted(from, doubt) => {
-                        self.steps.push(Step::Doubted { from: from.to_string(), why: doubt.to_string() });
+                        if self.steps.len() < MOST_STEPS {
+                            self.steps.push(Step::Doubted { from: from.to_string(), why: doubt.to_string() });
+                        }
+                        if until <= Instant::now() {
+                            return Ok(None);
+                        }
                     }
                 },
                 Err(_) if until <= Instant::now() => return Ok(None),

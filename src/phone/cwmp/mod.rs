@@ -7,6 +7,7 @@
 
 mod answers;
 mod changes;
+mod configuration;
 mod diagnostics;
 mod ears;
 mod knowledge;
@@ -15,6 +16,7 @@ mod life;
 mod memory;
 mod message;
 mod play;
+mod quirks;
 mod session;
 mod soap;
 mod step;
@@ -30,14 +32,19 @@ pub use learnt::{NoServer, Server};
 pub use life::{Bound, CheckSync, Life};
 pub use memory::{Direction, Ended, Event, Memory, Transfer};
 pub use play::{Played, play};
+pub use quirks::{ParseQuirkError, Quirk};
 pub use session::{End, Session};
 pub use step::Step;
 pub use surroundings::{Host, ParseHostError, Reach};
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
 use super::{Identity, Maker, State};
+
+/// Where connection requests by datagrams reach the phone.
+const UDP_ADDRESS: &str = "Device.ManagementServer.UDPConnectionRequestAddress";
 
 /// A phone that speaks CWMP, apart from what it remembers.
 #[derive(Debug, Clone)]
@@ -66,6 +73,7 @@ pub struct Habits {
     pub connection_port: Option<u16>,
     /// It asks for a password by Basic when it hears a connection request, as a few clients do.
     pub asks_basic: bool,
+    pub quirks: BTreeSet<Quirk>,
 }
 
 impl Default for Habits {
@@ -80,6 +88,7 @@ impl Default for Habits {
             next_firmware: None,
             connection_port: None,
             asks_basic: false,
+            quirks: BTreeSet::new(),
         }
     }
 }
@@ -142,6 +151,17 @@ impl Phone {
         let knowledge = self.knowledge();
         let entry = knowledge.model().find(path, &state.cwmp, knowledge.lines(&self.identity.model))?;
         Some(entry.value(path, self, state))
+    }
+
+    /// How a change of a parameter is told: 0 not at all, 1 by the next session, 2 by one at once. Nobody has to ask to be told of the
+    /// address beyond a NAT, where the family can tell it (TR-106: active by default).
+    fn notification(&self, state: &State, path: &str) -> u8 {
+        let usual = if path == UDP_ADDRESS && self.knowledge().can_notify(path) { 2 } else { 0 };
+        state.cwmp.notifications.get(path).copied().unwrap_or(usual)
+    }
+
+    fn has(&self, quirk: Quirk) -> bool {
+        self.habits.quirks.contains(&quirk)
     }
 
     pub(super) fn user_agent(&self) -> String {

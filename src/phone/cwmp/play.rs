@@ -7,6 +7,7 @@ use time::PrimitiveDateTime;
 use time::macros::format_description;
 
 use super::memory::Event;
+use super::quirks::Quirk;
 use super::session::{End, Session};
 use super::step::Step;
 use super::{Phone, Server, answers, diagnostics, transfer};
@@ -161,12 +162,13 @@ pub struct Link<'f, F> {
 
 impl<'f, F: Fetch> Link<'f, F> {
     pub fn new(phone: &'f Phone, url: String, credentials: Option<Credentials>, fetch: &'f F) -> Self {
+        let challenge = phone.has(Quirk::BasicUnasked).then_some(Challenge::Basic);
         Self {
             phone,
             fetch,
             url,
             credentials,
-            challenge: None,
+            challenge,
             count: 0,
             cookies: BTreeMap::new(),
             status: None,
@@ -225,6 +227,9 @@ impl<'f, F: Fetch> Link<'f, F> {
                         return Ok(response);
                     }
                     (self.challenge, self.count, answered) = (challenge, 0, true);
+                    if self.phone.has(Quirk::DropsCookie) {
+                        self.cookies.clear();
+                    }
                 }
                 301 | 302 | 307 | 308 if redirects < REDIRECTS => {
                     let Some(to) = response.header("location") else { return Ok(response) };
@@ -254,7 +259,7 @@ impl<'f, F: Fetch> Link<'f, F> {
             request.headers.push(("Cookie".to_owned(), cookies.join("; ")));
         }
         if let (Some(credentials), Some(challenge)) = (&self.credentials, &self.challenge) {
-            self.count += 1;
+            self.count = if self.phone.has(Quirk::RepeatsCount) { 1 } else { self.count + 1 };
             let path = Target::parse(&request.url)?.path;
             let nonce = format!("{:016x}", fastrand::u64(..));
             let value = challenge.answer(credentials, request.method, path.as_str(), &nonce, self.count);
@@ -269,7 +274,9 @@ impl<'f, F: Fetch> Link<'f, F> {
             let pair = cookie.split(';').next().and_then(|pair| pair.trim().split_once('='));
             // More than a few are no session's.
             if let Some((name, value)) = pair.filter(|_| self.cookies.len() < 20) {
-                self.cookies.insert(name.to_owned(), value.to_owned());
+                let whole = cookie.split_once('=').map_or(value, |(_, rest)| rest);
+                let kept = if self.phone.has(Quirk::EchoesCookie) { whole } else { value };
+                self.cookies.insert(name.to_owned(), kept.to_owned());
             }
         }
     }

@@ -6,6 +6,7 @@
 use super::answers::{After, Desk, written};
 use super::memory::{Event, Transfer};
 use super::message;
+use super::quirks::{self, Quirk};
 use super::soap::{self, Heard, element, envelope};
 use super::step::Step;
 use super::tree::PARAMETER_KEY;
@@ -99,6 +100,7 @@ impl<'p> Session<'p> {
             return None;
         }
         let next = self.next.take()?;
+        let next = if self.phone.has(Quirk::MiscountsArrays) { quirks::miscounted(&next) } else { next };
         self.sent.clone_from(&next);
         self.messages += 1;
         Some(next)
@@ -193,7 +195,8 @@ impl<'p> Session<'p> {
         for event in &self.events {
             items.push_str("<EventStruct>");
             element(&mut items, "EventCode", &event.code);
-            element(&mut items, "CommandKey", &event.command_key);
+            let key = if self.phone.has(Quirk::KeylessEvents) { "" } else { &event.command_key };
+            element(&mut items, "CommandKey", key);
             items.push_str("</EventStruct>");
         }
         soap::array(&mut out, "Event", "cwmp:EventStruct", self.events.len(), &items);

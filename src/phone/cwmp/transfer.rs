@@ -1,6 +1,5 @@
 //! Files that a server wants to be fetched or sent: really done over HTTP, when the session is over.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,12 +9,10 @@ use super::memory::{Direction, Ended, Event, Transfer};
 use super::message::meaning;
 use super::play::Link;
 use super::step::{Step, shown};
-use super::{Phone, answers};
+use super::{Phone, answers, configuration};
 use crate::model::Secret;
-use crate::phone::aastra::{self, local_file, server_file};
-use crate::phone::cisco::alias::AliasMap;
-use crate::phone::cisco::profile::Profile;
-use crate::phone::{Credentials, Fetch, Maker, Method, Request, Response, State, grandstream};
+use crate::phone::aastra::{local_file, server_file};
+use crate::phone::{Credentials, Fetch, Maker, Method, Request, Response, State};
 
 /// A moment as CWMP writes it; beyond the calendar, the one that is unknown.
 pub fn time(seconds: i64) -> String {
@@ -110,32 +107,7 @@ async fn download(
         let is_one = response.body.windows(17).any(|part| part == b"BEGIN CERTIFICATE");
         return if is_one { Ok(bytes) } else { Err(9018) };
     }
-    let parameters: Vec<(String, String)> = match phone.maker {
-        Maker::Aastra => {
-            let profile = aastra::read(&response.body, true).map_err(|_| 9018_u16)?;
-            profile.parameters.into_values().map(|parameter| (parameter.name, parameter.value)).collect()
-        }
-        Maker::Grandstream if response.body.first() == Some(&b'<') => {
-            let profile = grandstream::read_xml(&response.body, phone.identity.mac).map_err(|_| 9018_u16)?;
-            profile.parameters.into_iter().collect()
-        }
-        Maker::Grandstream => {
-            let read = grandstream::read_binary(&response.body, phone.identity.mac).map_err(|_| 9018_u16)?;
-            read.into_iter().collect()
-        }
-        Maker::Cisco => {
-            let aliases = AliasMap::parse("").map_err(|_| 9018_u16)?;
-            let profile = Profile::read(&response.body, &aliases).map_err(|_| 9018_u16)?;
-            let set = profile.settings.into_iter().filter_map(|setting| Some((setting.name, setting.value?)));
-            set.collect()
-        }
-    };
-    // A backup of what was changed on an Aastra phone is that again.
-    if phone.maker == Maker::Aastra && transfer.file_type.starts_with('1') {
-        state.local.extend(parameters.iter().cloned());
-    }
-    forget(phone, state, parameters.iter().map(|(name, _)| name));
-    state.parameters.extend(parameters);
+    configuration::take(phone, state, transfer, &response)?;
     // "Loading of new configuration through TR-069 will require a CPE reboot".
     if phone.maker == Maker::Aastra {
         answers::reboot(state, None);
@@ -143,42 +115,11 @@ async fn download(
     Ok(bytes)
 }
 
-/// Forgets what was set of the data model that a file says anew, by the file's names: the last one wins.
-pub(super) fn forget<'n>(phone: &Phone, state: &mut State, names: impl Iterator<Item = &'n String>) {
-    let said: BTreeSet<String> = names.map(|name| name.to_ascii_lowercase()).collect();
-    for (path, name, _) in in_files(phone, state) {
-        if said.contains(&name.to_ascii_lowercase()) {
-            state.cwmp.parameters.remove(&path);
-        }
-    }
-}
-
-/// What was set of the data model, as far as the phone's files have a name for it: path, name and value.
-fn in_files(phone: &Phone, state: &State) -> Vec<(String, String, String)> {
-    let knowledge = phone.knowledge();
-    let lines = knowledge.lines(&phone.identity.model);
-    let named = state.cwmp.parameters.iter().filter_map(|(path, value)| {
-        let entry = knowledge.model().find(path, &state.cwmp, lines)?;
-        Some((path.clone(), entry.name_in_files(path)?, value.clone()))
-    });
-    named.collect()
-}
-
-/// The phone's state as its own files would have it: what a server set is a change like one that its user made.
-fn with_set(phone: &Phone, state: &State) -> State {
-    let mut own = state.clone();
-    for (_, name, value) in in_files(phone, state) {
-        let kept = if phone.maker == Maker::Aastra { &mut own.local } else { &mut own.parameters };
-        kept.insert(name, value);
-    }
-    own
-}
-
 async fn upload(phone: &Phone, state: &State, transfer: &Transfer, now: i64, fetch: &impl Fetch) -> Result<usize, u16> {
     let mac = phone.identity.mac.upper();
     let (name, body) = match (phone.maker, transfer.file_type.as_str()) {
         (Maker::Aastra, "1 Vendor Configuration File") => {
-            let file = local_file(&phone.identity, &with_set(phone, state));
+            let file = local_file(&phone.identity, &configuration::with_set(phone, state));
             (file.name, file.body)
         }
         (Maker::Aastra, "X_Aastra Server Configuration File") => {
@@ -186,27 +127,16 @@ async fn upload(phone: &Phone, state: &State, transfer: &Transfer, now: i64, fet
             (file.name, file.body)
         }
         (Maker::Aastra, _) => (format!("{mac}_{now}_crash.log"), format!("{}: no crash\n", time(now))),
-        _ => (format!("cfg{}.xml", phone.identity.mac), provision(phone, &with_set(phone, state))),
+        _ => (
+            format!("cfg{}.xml", phone.identity.mac),
+            configuration::provision(phone, &configuration::with_set(phone, state)),
+        ),
     };
     // A folder gets the file by its name.
     let url = if transfer.url.ends_with('/') { format!("{}{name}", transfer.url) } else { transfer.url.clone() };
     let bytes = body.len();
     ask(phone, transfer, Method::Put, &url, Bytes::from(body), fetch).await?;
     Ok(bytes)
-}
-
-/// A phone's parameters as its own XML file.
-fn provision(phone: &Phone, state: &State) -> String {
-    let mut out = format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<gs_provision version=\"1\"><mac>{}</mac><config version=\"1\">\n",
-        phone.identity.mac
-    );
-    for (name, value) in &state.parameters {
-        super::soap::element(&mut out, name, value);
-        out.push('\n');
-    }
-    out.push_str("</config></gs_provision>\n");
-    out
 }
 
 async fn ask(

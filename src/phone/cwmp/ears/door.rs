@@ -13,7 +13,8 @@ use md5::{Digest, Md5};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
 
 use super::{Wake, Way};
 
@@ -21,6 +22,8 @@ use super::{Wake, Way};
 const HEAD: usize = 8 << 10;
 /// Until a head is there, or an answer is taken.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Connections at a time.
+const GUESTS: usize = 8;
 /// Challenges that wait for their answer.
 const NONCES: usize = 32;
 /// Requests that are granted in a [`WINDOW`]. TR-069 wants some bound and names none.
@@ -156,10 +159,23 @@ fn value(parts: &str, name: &str) -> Option<String> {
 
 /// Takes connection requests until the phone stops to listen.
 pub async fn keep(listener: TcpListener, door: Arc<Mutex<Door>>, wakes: mpsc::Sender<Wake>) {
+    let mut guests = JoinSet::new();
     loop {
-        let Ok((stream, from)) = listener.accept().await else { continue };
-        // One after the other: a phone is no server of many.
-        let _ = timeout(PATIENCE, answer(stream, from, &door, &wakes)).await;
+        // A phone is no server of many.
+        if guests.len() >= GUESTS {
+            guests.join_next().await;
+        }
+        match listener.accept().await {
+            Ok((stream, from)) => {
+                let (door, wakes) = (door.clone(), wakes.clone());
+                guests.spawn(async move {
+                    let _ = timeout(PATIENCE, answer(stream, from, &door, &wakes)).await;
+                });
+            }
+            // Out of descriptors: it may be better in a moment.
+            Err(_) => sleep(Duration::from_millis(100)).await,
+        }
+        while guests.try_join_next().is_some() {}
     }
 }
 

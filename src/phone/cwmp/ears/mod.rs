@@ -136,6 +136,11 @@ impl Ears {
             (path, user, password, asks_basic, is_busy);
     }
 
+    /// Whether somebody was let in by HTTP since the last connection request was heard; that is forgotten then.
+    pub fn was_woken(&mut self) -> bool {
+        std::iter::from_fn(|| self.wakes.try_recv().ok()).count() > 0
+    }
+
     /// Waits for a connection request. `believed` is the last datagram that was one, and is another afterwards.
     pub async fn listen(&mut self, believed: &mut Option<Believed>) -> io::Result<Heard> {
         let mut buffer = vec![0; DATAGRAM];
