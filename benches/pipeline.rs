@@ -55,6 +55,7 @@ fn ask(pipeline: &Pipeline, connection: &Connection, target: &str) -> u16 {
         user_agent: Some(USER_AGENT),
         if_none_match: None,
         authorization: None,
+        vouched: None,
     };
     pipeline.answer(&request).0.status
 }

@@ -663,6 +663,7 @@ pub fn request(data: &[u8]) {
             user_agent,
             if_none_match,
             authorization: authorization.as_ref(),
+            vouched: None,
         };
         let (answer, event) = PIPELINE.answer(&request);
         assert!(matches!(answer.status, 200 | 304 | 401 | 404 | 405), "{} for {target}", answer.status);

@@ -1,10 +1,12 @@
-//! The auto-configuration server against phones that are played here, over real connections: a phone of a few lines, that holds
-//! parameters by their names and answers as it is told to.
+//! The auto-configuration server against phones that are played here, over real connections.
 
-use std::collections::BTreeMap;
-use std::fmt::Write as _;
+mod phone;
+mod tasks;
 
-use crate::support::deployment::{Deployment, Reply, Running};
+use std::io::{Read, Write};
+
+use self::phone::{Phone, envelope, inform};
+use crate::support::deployment::{Deployment, Running};
 
 const MAC: &str = "00085d000001";
 const PROXY: &str = "Device.Services.VoiceService.1.VoiceProfile.1.SIP.ProxyServer";
@@ -37,206 +39,6 @@ fn write_device(deployment: &Deployment, more: &str, name: &str) {
 
 const HERE: &str = "[access]\nnetworks = [\"127.0.0.0/8\"]\n";
 
-/// A phone, and how it misbehaves.
-#[derive(Default)]
-struct Phone {
-    holds: BTreeMap<String, String>,
-    /// Parameters that it refuses to be set, with the fault.
-    refuses: BTreeMap<&'static str, u16>,
-    /// It doesn't say which.
-    names_none: bool,
-    /// The methods that it answers 9000.
-    lacks: Vec<&'static str>,
-    cookie: Option<String>,
-    ignores_cookies: bool,
-    /// What it was asked, by its name, in this session.
-    asked: Vec<String>,
-    /// The names of all parameters that it was given.
-    set: Vec<String>,
-    posts: usize,
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;")
-}
-
-fn envelope(id: &str, body: &str) -> String {
-    format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?><SOAP-ENV:Envelope xmlns:SOAP-ENV=\"http://schemas.xmlsoap.org/soap/envelope/\" \
-         xmlns:cwmp=\"urn:dslforum-org:cwmp-1-0\" xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" \
-         xmlns:xsd=\"http://www.w3.org/2001/XMLSchema\"><SOAP-ENV:Header><cwmp:ID SOAP-ENV:mustUnderstand=\"1\">{id}</cwmp:ID>\
-         </SOAP-ENV:Header><SOAP-ENV:Body>{body}</SOAP-ENV:Body></SOAP-ENV:Envelope>"
-    )
-}
-
-fn inform(serial: &str, events: &[&str], parameters: &[(&str, &str)]) -> String {
-    let events: String = events
-        .iter()
-        .map(|event| format!("<EventStruct><EventCode>{event}</EventCode><CommandKey/></EventStruct>"))
-        .collect();
-    let parameters: String = parameters
-        .iter()
-        .map(|(name, value)| {
-            format!("<ParameterValueStruct><Name>{name}</Name><Value xsi:type=\"xsd:string\">{value}</Value></ParameterValueStruct>")
-        })
-        .collect();
-    envelope(
-        "1",
-        &format!(
-            "<cwmp:Inform><DeviceId><Manufacturer>Aastra</Manufacturer><OUI>00085D</OUI><ProductClass>6867i</ProductClass>\
-             <SerialNumber>{serial}</SerialNumber></DeviceId><Event>{events}</Event><MaxEnvelopes>1</MaxEnvelopes>\
-             <CurrentTime>2026-01-31T12:00:00</CurrentTime><RetryCount>0</RetryCount><ParameterList>{parameters}</ParameterList></cwmp:Inform>"
-        ),
-    )
-}
-
-impl Phone {
-    fn new() -> Self {
-        let mut phone = Self::default();
-        phone.holds.insert(VERSION.to_owned(), "3.3.1".to_owned());
-        phone.holds.insert(KEY.to_owned(), String::new());
-        phone
-    }
-
-    fn post(&mut self, server: &Running, body: &str, more: &[&str]) -> Option<Reply> {
-        self.posts += 1;
-        let file = server.deployment.path("message");
-        std::fs::write(&file, body).unwrap();
-        let data = format!("@{}", file.display());
-        let mut arguments = vec!["--data-binary", &data, "--header", "Content-Type: text/xml"];
-        let cookie = self.cookie.clone().map(|cookie| format!("Cookie: {cookie}"));
-        if let Some(cookie) = cookie.as_deref().filter(|_| !self.ignores_cookies) {
-            arguments.extend(["--header", cookie]);
-        }
-        arguments.extend(more);
-        let reply = server.plain_curl("/cwmp", &arguments)?;
-        if let Some(cookie) = reply.header("set-cookie") {
-            // Attributes and all, as some phones do.
-            self.cookie = Some(cookie.to_owned());
-        }
-        Some(reply)
-    }
-
-    fn inform(&mut self, server: &Running, events: &[&str]) -> Option<Reply> {
-        self.asked.clear();
-        self.set.clear();
-        self.posts = 0;
-        let parameters = [(VERSION, &*self.holds[VERSION].clone()), (KEY, &*self.holds[KEY].clone())];
-        self.post(server, &inform(&MAC.to_uppercase(), events, &parameters), &[])
-    }
-
-    /// A whole session. False where there is no curl.
-    fn session(&mut self, server: &Running, events: &[&str]) -> bool {
-        let Some(reply) = self.inform(server, events) else { return false };
-        assert_eq!(reply.status, 200, "{}", reply.head);
-        assert!(reply.text().contains("InformResponse"), "{}", reply.text());
-        let mut body = String::new();
-        for _ in 0..100 {
-            let reply = self.post(server, &body, &[]).unwrap();
-            if reply.status == 204 {
-                return true;
-            }
-            assert_eq!(reply.status, 200, "{}", reply.head);
-            body = self.answer(reply.text());
-        }
-        panic!("it goes on for ever: {:?}", self.asked);
-    }
-
-    fn answer(&mut self, text: &str) -> String {
-        let document = roxmltree::Document::parse(text).unwrap();
-        let named = |name: &'static str| document.descendants().filter(move |node| node.tag_name().name() == name);
-        let id = named("ID").next().and_then(|id| id.text()).unwrap();
-        let request = named("Body").next().unwrap().first_element_child().unwrap();
-        let method = request.tag_name().name();
-        self.asked.push(method.to_owned());
-        if self.lacks.contains(&method) {
-            return envelope(id, &fault(9000, ""));
-        }
-        let names: Vec<_> = named("string").filter_map(|name| name.text()).collect();
-        let body = match method {
-            "GetRPCMethods" => {
-                let all = [
-                    "GetRPCMethods",
-                    "GetParameterValues",
-                    "SetParameterValues",
-                    "GetParameterAttributes",
-                    "SetParameterAttributes",
-                ];
-                let all: String = all.iter().map(|name| format!("<string>{name}</string>")).collect();
-                format!("<cwmp:GetRPCMethodsResponse><MethodList>{all}</MethodList></cwmp:GetRPCMethodsResponse>")
-            }
-            "GetParameterValues" => {
-                let mut list = String::new();
-                for name in names {
-                    let value = self.holds.get(name).map(String::as_str).unwrap_or_default();
-                    write!(
-                        list,
-                        "<ParameterValueStruct><Name>{name}</Name><Value>{}</Value></ParameterValueStruct>",
-                        escaped(value)
-                    )
-                    .unwrap();
-                }
-                format!(
-                    "<cwmp:GetParameterValuesResponse><ParameterList>{list}</ParameterList></cwmp:GetParameterValuesResponse>"
-                )
-            }
-            "SetParameterValues" => self.take(&document),
-            "GetParameterAttributes" => {
-                let each = |name: &&str| {
-                    format!(
-                        "<ParameterAttributeStruct><Name>{name}</Name><Notification>0</Notification><AccessList/></ParameterAttributeStruct>"
-                    )
-                };
-                let list: String = names.iter().map(each).collect();
-                format!(
-                    "<cwmp:GetParameterAttributesResponse><ParameterList>{list}</ParameterList></cwmp:GetParameterAttributesResponse>"
-                )
-            }
-            "SetParameterAttributes" => "<cwmp:SetParameterAttributesResponse/>".to_owned(),
-            other => panic!("{other} was not to be asked"),
-        };
-        envelope(id, &body)
-    }
-
-    /// All or nothing.
-    fn take(&mut self, document: &roxmltree::Document<'_>) -> String {
-        let child = |node: roxmltree::Node<'_, '_>, name: &str| {
-            let child = node.children().find(|child| child.tag_name().name() == name);
-            child.and_then(|child| child.text()).unwrap_or_default().to_owned()
-        };
-        let all = document.descendants().filter(|node| node.tag_name().name() == "ParameterValueStruct");
-        let values: Vec<_> = all.map(|node| (child(node, "Name"), child(node, "Value"))).collect();
-        let refused: Vec<_> = values
-            .iter()
-            .filter_map(|(name, _)| Some((name, self.refuses.get(name.as_str())?)))
-            .map(|(name, code)| {
-                format!("<SetParameterValuesFault><ParameterName>{name}</ParameterName><FaultCode>{code}</FaultCode><FaultString>no</FaultString></SetParameterValuesFault>")
-            })
-            .collect();
-        if !refused.is_empty() {
-            return fault(9003, &if self.names_none { String::new() } else { refused.concat() });
-        }
-        let key = document.descendants().find(|node| node.tag_name().name() == "ParameterKey").unwrap();
-        self.holds.insert(KEY.to_owned(), key.text().unwrap_or_default().to_owned());
-        for (name, value) in values {
-            self.set.push(name.clone());
-            self.holds.insert(name, value);
-        }
-        "<cwmp:SetParameterValuesResponse><Status>0</Status></cwmp:SetParameterValuesResponse>".to_owned()
-    }
-
-    fn holds(&self, name: &str) -> &str {
-        self.holds.get(name).map(String::as_str).unwrap_or_default()
-    }
-}
-
-fn fault(code: u16, parameters: &str) -> String {
-    format!(
-        "<SOAP-ENV:Fault><faultcode>Client</faultcode><faultstring>CWMP fault</faultstring><detail><cwmp:Fault><FaultCode>{code}</FaultCode>\
-         <FaultString>fault</FaultString>{parameters}</cwmp:Fault></detail></SOAP-ENV:Fault>"
-    )
-}
-
 #[test]
 fn a_factory_new_phone_is_set_up_and_a_phone_that_is_right_is_left_alone() {
     let server = server(HERE);
@@ -256,6 +58,20 @@ fn a_factory_new_phone_is_set_up_and_a_phone_that_is_right_is_left_alone() {
     );
     let reason = event["reason"].as_str().unwrap();
     assert!(reason.starts_with("0 BOOTSTRAP, 1 BOOT; ") && reason.contains(" parameters set"), "{reason}");
+
+    assert_eq!((&event["model"], &event["firmware"]), (&"6867i".into(), &"3.3.1".into()));
+    let told = |arguments: &[&str]| {
+        let output = server.deployment.run(arguments);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let shown = told(&["acs", "show", MAC]);
+    assert!(shown.contains("product class        6867i\n") && shown.contains(&revision), "{shown}");
+    let listed: serde_json::Value = serde_json::from_str(&told(&["acs", "list", "--format", "json"])).unwrap();
+    assert_eq!((&listed[0]["mac"], &listed[0]["holds"]), (&MAC.into(), &revision.as_str().into()));
+    assert_eq!(told(&["acs", "list", "--troubled", "--format", "json"]).trim(), "[]");
+    let never = server.deployment.run(&["acs", "show", "00085d0000ff"]);
+    assert_eq!(never.status.code(), Some(1));
 
     // Inform, nothing to say, nothing to do.
     assert!(phone.session(&server, &["2 PERIODIC"]));
@@ -300,6 +116,87 @@ fn what_a_phone_refuses_is_told_and_not_tried_again() {
         assert!(phone.session(&server, &["2 PERIODIC"]));
         assert_eq!(phone.holds(NAME), "Bar");
     }
+}
+
+#[test]
+fn what_a_phone_says_of_a_refusal_repeats_no_secret_and_begins_no_line() {
+    let server = server(HERE);
+    let mut phone = Phone::new();
+    phone.refuses.insert(PASSWORD, 9007);
+    phone.refuses.insert(NAME, 9007);
+    phone.says = "not-a-real-password is too short&#10;INFO another line";
+    if !phone.session(&server, &["0 BOOTSTRAP"]) {
+        return;
+    }
+    let reason = server.last_event()["reason"].as_str().unwrap().to_owned();
+    assert!(reason.contains(&format!("{PASSWORD} (9007 Invalid parameter value)")), "{reason}");
+    let shown = server.deployment.run(&["acs", "show", MAC]);
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    for text in [&reason, &shown] {
+        assert!(!text.contains("not-a-real") && !text.contains("\nINFO"), "{text}");
+    }
+}
+
+#[test]
+fn a_phone_without_cookies_is_known_by_its_connection() {
+    let server = server(HERE);
+    let mut stream = std::net::TcpStream::connect(("127.0.0.1", server.port("http"))).unwrap();
+    let mut post = |body: &str| {
+        let length = body.len();
+        write!(stream, "POST /cwmp HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n{body}").unwrap();
+        let mut answer = Vec::new();
+        let mut byte = [0];
+        while !answer.ends_with(b"\r\n\r\n") {
+            stream.read_exact(&mut byte).unwrap();
+            answer.push(byte[0]);
+        }
+        let head = String::from_utf8(answer).unwrap().to_lowercase();
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok()).unwrap_or(0);
+        let mut body = vec![0; length];
+        stream.read_exact(&mut body).unwrap();
+        (head.split(' ').nth(1).unwrap().to_owned(), String::from_utf8(body).unwrap())
+    };
+    assert_eq!(post(&inform(MAC, &["2 PERIODIC"], &[])).0, "200");
+    let (status, asked) = post("");
+    assert!(status == "200" && asked.contains("GetRPCMethods"), "{status} {asked}");
+}
+
+#[test]
+fn there_are_not_more_sessions_at_a_time_than_there_may_be() {
+    let deployment = Deployment::empty();
+    let config = std::fs::read_to_string(deployment.path("resyncd.toml")).unwrap();
+    let config = config.replace("name = \"http\"", "name = \"http\"\ncwmp = \"/cwmp\"");
+    deployment.write("resyncd.toml", format!("{config}\n[limits]\nsessions = 1\n"));
+    write_device(&deployment, HERE, "Bar");
+    let device = std::fs::read_to_string(deployment.path(&format!("profiles/devices/{MAC}.toml"))).unwrap();
+    deployment.write("profiles/devices/00085d000002.toml", device);
+    let server = deployment.start();
+    let (mut phone, mut other) = (Phone::new(), Phone::new());
+    let Some(first) = phone.inform(&server, &["2 PERIODIC"]) else { return };
+    let second = other.post(&server, &inform("00085D000002", &["2 PERIODIC"], &[]), &[]).unwrap();
+    assert_eq!((first.status, second.status), (200, 503));
+    assert!(second.header("retry-after").is_some(), "{}", second.head);
+    assert_eq!(server.last_event()["refusal"], "overload");
+    // When the first is over, there is room again.
+    assert!(phone.session(&server, &["2 PERIODIC"]));
+    assert_eq!(other.post(&server, &inform("00085D000002", &["2 PERIODIC"], &[]), &[]).unwrap().status, 200);
+}
+
+#[test]
+fn a_phone_that_nobody_knows_waits_in_the_staging_network() {
+    let deployment = Deployment::empty();
+    let config = std::fs::read_to_string(deployment.path("resyncd.toml")).unwrap();
+    let config = config.replace("name = \"http\"", "name = \"http\"\ncwmp = \"/cwmp\"");
+    deployment.write("resyncd.toml", format!("{config}\n[onboarding]\nstaging_networks = [\"127.0.0.0/8\"]\n"));
+    let server = deployment.start();
+    let mut phone = Phone::new();
+    let text = inform(&MAC.to_uppercase(), &["0 BOOTSTRAP"], &[(VERSION, "3.3.1")]);
+    let Some(reply) = phone.post(&server, &text, &["--user-agent", ""]) else { return };
+    assert_eq!(reply.status, 404);
+    let waiting = server.block_on(server.server().onboarding().waiting()).unwrap();
+    let waiting: Vec<_> =
+        waiting.iter().map(|phone| (phone.mac.to_string(), &*phone.model, phone.firmware.as_deref())).collect();
+    assert_eq!(waiting, [(MAC.to_owned(), "6867i", Some("3.3.1"))]);
 }
 
 #[test]

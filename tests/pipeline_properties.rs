@@ -100,6 +100,7 @@ fn get<'r>(connection: &'r Connection, target: &'r str) -> Request<'r> {
         user_agent: None,
         if_none_match: None,
         authorization: None,
+        vouched: None,
     }
 }
 

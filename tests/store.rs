@@ -53,6 +53,23 @@ on_each_database! {
     what_is_not_as_it_is_thought_to_be_is_not_written
     a_change_is_told_to_those_who_listen
     a_token_for_the_first_contact_is_followed_once
+    what_an_acs_knows_of_phones_is_kept
+}
+
+async fn what_an_acs_knows_of_phones_is_kept(scratch: &Scratch) {
+    let store = Store::open(&scratch.database).await.unwrap();
+    let mac = |text: &str| text.parse::<MacAddr>().unwrap();
+    let at = |seconds: i64| OffsetDateTime::from_unix_timestamp(1_800_000_000 + seconds).unwrap();
+    assert_eq!(store.acs_phone(mac("00085d000001")).await.unwrap(), None);
+    for (phone, told, seen) in [("00085d000002", "{}", 0), ("00085d000001", "{}", 1), ("00085d000001", "{\"é\":1}", 2)]
+    {
+        store.keep_acs_phone(mac(phone), told, at(seen)).await.unwrap();
+    }
+    let row = store.acs_phone(mac("00085d000001")).await.unwrap().unwrap();
+    assert_eq!((row.told.as_str(), row.first_seen, row.last_seen), ("{\"é\":1}", at(1), at(2)));
+    let first = store.acs_phones(None, 1).await.unwrap();
+    let second = store.acs_phones(Some(first[0].mac), 10).await.unwrap();
+    assert_eq!((first[0].mac, second[0].mac, second.len()), (mac("00085d000001"), mac("00085d000002"), 1));
 }
 
 fn entries(events: Vec<Event>) -> Vec<Entry> {

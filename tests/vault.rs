@@ -69,6 +69,10 @@ async fn put(scratch: &Scratch, table: SealedTable, key: &str, settings: &str) {
             "INSERT INTO codes (id, hash, settings, takes_over, uses, max_uses, failures, created, created_by, expires) \
              VALUES ($1, $1, $2, 0, 0, 1, 0, 0, 'cli:test', 0)"
         }
+        SealedTable::Tasks => {
+            "INSERT INTO acs_tasks (id, mac, settings, state, tries, most_tries, due, expires, created, created_by, call) \
+             VALUES ($1, '00085d000001', $2, 'waiting', 0, 1, 0, 0, 0, 'cli:test', 0)"
+        }
     };
     sqlx::query(insert).bind(key).bind(settings).execute(&mut connection).await.unwrap();
     connection.close().await.unwrap();
@@ -277,17 +281,18 @@ async fn everything_is_sealed_anew(scratch: &Scratch) {
     }
     put(scratch, SealedTable::Devices, "000e09000000", "{\"model\":\"no secrets\"}").await;
     put(scratch, SealedTable::Groups, "acme-hq", &tree(&old, "group/acme-hq")).await;
+    put(scratch, SealedTable::Tasks, "0a", &tree(&old, "task/0a")).await;
     let (before, _) = settings(scratch, "devices", &device(7)).await;
 
     let new = vault(2, &[1]);
     let planned = rotate(&new, &store, true).await.unwrap();
-    assert_eq!((planned.rotated, planned.damaged), (902, 0));
+    assert_eq!((planned.rotated, planned.damaged), (904, 0));
     assert_eq!(planned.unused, [id(&old)]);
     assert_eq!(settings(scratch, "devices", &device(7)).await.0, before);
     assert_eq!(key_ids(&store).await, [id(&old)]);
 
     let done = rotate(&new, &store, false).await.unwrap();
-    assert_eq!((done.rotated, done.unused.clone(), done.used.clone()), (902, vec![id(&old)], vec![]));
+    assert_eq!((done.rotated, done.unused.clone(), done.used.clone()), (904, vec![id(&old)], vec![]));
     assert_eq!(key_ids(&store).await, [id(&new)]);
     // The old key is needed no more.
     let alone = unlock(&config(secrets(Some(2), &[])), &store).await.unwrap().vault;
@@ -306,7 +311,7 @@ async fn everything_is_sealed_anew(scratch: &Scratch) {
     assert_eq!(alone.open("group/acme-hq/lines.1.password", sealed).unwrap().expose(), b"one");
 
     let again = rotate(&alone, &store, false).await.unwrap();
-    assert_eq!((again.rotated, again.secrets.values().sum::<u64>()), (0, 902));
+    assert_eq!((again.rotated, again.secrets.values().sum::<u64>()), (0, 904));
 }
 
 async fn what_changes_meanwhile_is_not_lost(scratch: &Scratch) {

@@ -2,7 +2,8 @@
 //!
 //! Pure: [`Job::next_request`] gives the next request, [`Job::answered`] takes what came of it. In this order, each only where it is wanted:
 //! GetRPCMethods, GetParameterValues of what can be read, one SetParameterValues with all that differs and the revision as
-//! ParameterKey, GetParameterAttributes, SetParameterAttributes.
+//! ParameterKey, GetParameterAttributes, SetParameterAttributes. Then its tasks, those after which nothing can follow last, and of
+//! these one.
 //!
 //! A phone sets all values of a message or none. So where it refuses some by name, the message goes again without them; where it
 //! doesn't say which, halves of it go, until those stand alone that it doesn't take. What is refused is kept with its fault, and
@@ -12,12 +13,16 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use super::phone::{Changed, Phone, cut};
+use super::task::{Run, Veil};
 use crate::cwmp::message::{
     Fault, FaultCode, Method, Notification, ParameterAttribute, ParameterValue, Request, Response,
     SetParameterAttribute, SetParameterValues, Value,
 };
 use crate::cwmp::session::Failure;
 use crate::packs::data_model::Kind;
+
+/// Most methods that are kept of what a phone says it knows: there are fifteen, and some of makers' own.
+const METHODS: usize = 64;
 
 /// Most requests of one session: what comes after is for the next one.
 const REQUESTS: usize = 500;
@@ -33,8 +38,6 @@ pub struct Wish {
     pub set_batch: Option<usize>,
     /// What was changed on the phone is left as it is.
     pub keeps_changes: bool,
-    /// The methods that the family knows, for phones that don't say; none: nothing is known of them.
-    pub methods: Option<Vec<Method>>,
 }
 
 /// One parameter that it is to hold.
@@ -61,6 +64,12 @@ pub struct Job {
     held: bool,
     differing: BTreeSet<usize>,
     done: Done,
+    /// The methods that the family knows, for phones that don't say; none: nothing is known of them.
+    family: Option<Vec<Method>>,
+    runs: Vec<Run>,
+    /// The task whose request is out, and what that is.
+    out_run: Option<(usize, Method)>,
+    veil: Veil,
 }
 
 /// What was done, for the event.
@@ -70,8 +79,6 @@ pub struct Done {
     pub notifications: usize,
     /// Paths that were changed on the phone and set back.
     pub restored: Vec<String>,
-    /// Whether the phone was looked at, and every stage came to its end.
-    pub finished: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,6 +89,8 @@ enum Stage {
     Setting,
     ReadingAttributes,
     SettingAttributes,
+    Tasks,
+    LastTask,
     Finished,
 }
 
@@ -108,6 +117,7 @@ impl Job {
         mut phone: Phone,
         revision: String,
         must_look: bool,
+        family: Option<Vec<Method>>,
         wish: impl FnOnce() -> Result<Option<Wish>, E>,
     ) -> Result<Self, E> {
         phone.refusals_at(&revision);
@@ -124,12 +134,27 @@ impl Job {
             held,
             differing: BTreeSet::new(),
             done: Done::default(),
+            family,
+            runs: Vec::new(),
+            out_run: None,
+            veil: Veil::default(),
         })
     }
 
-    /// What is known of the phone by now, and what was done.
-    pub fn into_parts(self) -> (Phone, Done) {
-        (self.phone, self.done)
+    /// Adds what the phone is to be asked for beside its settings. `veil` hides what of its answers nobody may see.
+    pub fn add(&mut self, runs: Vec<Run>, veil: Veil) {
+        self.runs.extend(runs);
+        self.veil = veil;
+    }
+
+    /// What the phone told of itself.
+    pub fn phone(&self) -> &Phone {
+        &self.phone
+    }
+
+    /// What is known of the phone by now, what was done, and its tasks.
+    pub fn into_parts(self) -> (Phone, Done, Vec<Run>) {
+        (self.phone, self.done, self.runs)
     }
 
     /// The next request; none when there is nothing more to do.
@@ -151,13 +176,40 @@ impl Job {
                 Stage::Setting => self.read_attributes(),
                 Stage::ReadingAttributes => self.set_attributes(),
                 Stage::SettingAttributes => self.finish(),
+                stage @ (Stage::Tasks | Stage::LastTask) => match self.task(stage == Stage::LastTask) {
+                    Some(request) => return Some(request),
+                    None if stage == Stage::Tasks => Stage::LastTask,
+                    None => Stage::Finished,
+                },
                 Stage::Finished => return None,
             };
         }
     }
 
+    /// The next request of a task. `last`: of one after which nothing can follow.
+    fn task(&mut self, last: bool) -> Option<Request> {
+        for place in 0..self.runs.len() {
+            let mut runs = std::mem::take(&mut self.runs);
+            let request = runs.get_mut(place).filter(|run| run.is_last() == last);
+            let request = request.and_then(|run| run.next_request(|method| self.knows(method)));
+            self.runs = runs;
+            let Some(mut request) = request else { continue };
+            // What a task changes is none of the settings, so that the phone holds those as before.
+            let key = &self.phone.parameter_key;
+            match &mut request {
+                Request::SetParameterValues(set) => set.parameter_key.clone_from(key),
+                Request::AddObject(change) | Request::DeleteObject(change) => change.parameter_key.clone_from(key),
+                _ => {}
+            }
+            self.out_run = Some((place, request.method()));
+            self.requests += 1;
+            return Some(request);
+        }
+        None
+    }
+
     fn ask_methods(&mut self) -> Stage {
-        if self.wish.is_some() && self.phone.methods.is_none() {
+        if (self.wish.is_some() || !self.runs.is_empty()) && self.phone.methods.is_none() {
             self.asks.push_back(Ask::Methods);
         }
         Stage::Methods
@@ -165,7 +217,7 @@ impl Job {
 
     /// Whether the phone knows a method: by its own word, or by its family's where it gave none.
     fn knows(&self, method: Method) -> bool {
-        match (&self.phone.methods, self.wish.as_ref().and_then(|wish| wish.methods.as_ref())) {
+        match (&self.phone.methods, &self.family) {
             (Some(own), _) => own.iter().any(|name| name == method.name()),
             (None, Some(family)) => family.contains(&method),
             (None, None) => true,
@@ -173,21 +225,25 @@ impl Job {
     }
 
     fn read(&mut self) -> Stage {
-        let Some(wish) = &self.wish else { return Stage::Finished };
+        let Some(wish) = &self.wish else { return Stage::Tasks };
+        // What is wanted no more was not changed either.
+        self.phone.changed.retain(|changed| wish.parameters.iter().any(|wanted| *wanted.path == *changed.path));
         let is_asked = |place: &usize| {
             let wanted = wish.parameters.get(*place);
             wanted.is_some_and(|wanted| wanted.readable.is_some() && !self.phone.has_refused(&wanted.path))
         };
         let places: Vec<_> = (0..wish.parameters.len()).filter(is_asked).collect();
-        let batches = batches(&places, wish.get_batch);
         if self.knows(Method::GetParameterValues) {
-            self.asks.extend(batches.map(Ask::Values));
+            self.asks.extend(batches(&places, wish.get_batch).map(Ask::Values));
+        } else {
+            // It can't be looked at; setting what is there already does no harm.
+            self.differing = places.into_iter().collect();
         }
         Stage::Reading
     }
 
     fn set(&mut self) -> Stage {
-        let Some(wish) = &self.wish else { return Stage::Finished };
+        let Some(wish) = &self.wish else { return Stage::Tasks };
         // What can't be read back goes again with every new revision, and to a phone that has lost its key.
         let has_key = self.phone.parameter_key == self.revision;
         let blind = wish.parameters.iter().enumerate().filter(|(_, wanted)| wanted.readable.is_none() && !has_key);
@@ -206,7 +262,7 @@ impl Job {
     }
 
     fn read_attributes(&mut self) -> Stage {
-        let Some(wish) = &self.wish else { return Stage::Finished };
+        let Some(wish) = &self.wish else { return Stage::Tasks };
         let is_asked =
             |place: &usize| wish.notifications.get(*place).is_some_and(|(path, _)| !self.phone.has_refused(path));
         let places: Vec<_> = (0..wish.notifications.len()).filter(is_asked).collect();
@@ -220,7 +276,7 @@ impl Job {
     }
 
     fn set_attributes(&mut self) -> Stage {
-        let Some(wish) = &self.wish else { return Stage::Finished };
+        let Some(wish) = &self.wish else { return Stage::Tasks };
         let places: Vec<_> = std::mem::take(&mut self.differing).into_iter().collect();
         let batches = batches(&places, wish.set_batch);
         if self.knows(Method::SetParameterAttributes) {
@@ -230,9 +286,8 @@ impl Job {
     }
 
     fn finish(&mut self) -> Stage {
-        self.done.finished = true;
         self.phone.holds = Some(self.revision.clone());
-        Stage::Finished
+        Stage::Tasks
     }
 
     fn request(&self, ask: &Ask) -> Request {
@@ -287,10 +342,16 @@ impl Job {
 
     /// Takes what came of the request that was given last.
     pub fn answered(&mut self, outcome: Result<Response, Failure>) {
+        if let Some((place, method)) = self.out_run.take() {
+            if let Some(run) = self.runs.get_mut(place) {
+                run.answered(method, outcome, &self.veil);
+            }
+            return;
+        }
         let Some(ask) = self.out.take() else { return };
         match (ask, outcome) {
             (Ask::Methods, Ok(Response::GetRpcMethods(methods))) => {
-                self.phone.methods = Some(methods.iter().map(|method| cut(method).to_owned()).collect());
+                self.phone.methods = Some(methods.iter().take(METHODS).map(|method| cut(method).to_owned()).collect());
             }
             (Ask::Values(places), Ok(Response::GetParameterValues(values))) => self.compare(&places, &values),
             (Ask::Set { places, key }, Ok(Response::SetParameterValues(_))) => {
@@ -354,6 +415,13 @@ impl Job {
         }
     }
 
+    /// A phone's own words about a refusal; none where they repeat something secret that it was given.
+    fn harmless<'t>(&self, text: &'t str) -> &'t str {
+        let wanted = self.wish.iter().flat_map(|wish| &wish.parameters).filter(|wanted| wanted.readable.is_none());
+        let mut secrets = wanted.map(|wanted| wanted.value.text(&crate::cwmp::Quirks::default()));
+        if secrets.any(|secret| !secret.is_empty() && text.contains(&*secret)) { "" } else { text }
+    }
+
     /// The phone has refused a request.
     fn refused(&mut self, ask: Ask, fault: &Fault) {
         let places = match &ask {
@@ -377,7 +445,8 @@ impl Job {
                 let told: Vec<_> =
                     by_name.iter().filter_map(|place| Some((self.path(&ask, *place)?, named(place)?))).collect();
                 for (path, parameter) in told {
-                    self.phone.refuse(&path, parameter.code, &parameter.text);
+                    let words = self.harmless(&parameter.text).to_owned();
+                    self.phone.refuse(&path, parameter.code, &words);
                 }
                 if !rest.is_empty() {
                     self.asks.push_front(again(rest, true));
@@ -389,7 +458,8 @@ impl Job {
             [] => {}
             [place] => {
                 if let Some(path) = self.path(&ask, *place) {
-                    self.phone.refuse(&path, fault.code, &fault.text);
+                    let words = self.harmless(&fault.text).to_owned();
+                    self.phone.refuse(&path, fault.code, &words);
                 }
             }
             several => {

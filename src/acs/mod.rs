@@ -2,12 +2,14 @@
 //!
 //! [`crate::cwmp`] speaks; this decides what is said. A session begins with an Inform that [`crate::resync`] lets in as it would a
 //! resync. What the phone holds is then compared with what its settings come to ([`Job`]), and the difference is set. What is known
-//! of a phone from one session to the next ([`Phone`]) is in the database, so that a phone that is right costs one question.
+//! of a phone from one session to the next ([`Phone`]) is in the database, so that a phone that is right costs one question. What else
+//! it is asked for are its tasks ([`task`]).
 
 mod job;
 mod phone;
 mod server;
 mod sessions;
+pub mod task;
 mod wire;
 
 pub use job::{Job, Wish};

@@ -11,11 +11,13 @@ use tokio::sync::watch;
 use super::job::{Done, Job, WantedValue, Wish};
 use super::phone::Phone;
 use super::sessions::{Live, Sessions, State, Work};
+use super::task::{self, Tasks, Veil};
 use super::wire;
-use crate::cwmp::message::{Inform, Method};
+use crate::cwmp::message::{FaultCode, Inform, Method};
 use crate::cwmp::session::{Effect, End, Input, PhoneAsk, Session, Token};
 use crate::cwmp::soap::Envelope;
 use crate::events::{Event, Outcome, Recorder, Refusal, cut};
+use crate::fleet::Fleet;
 use crate::model::{MacAddr, Secret};
 use crate::packs::data_model::Access;
 use crate::render::{Limit, Shown};
@@ -29,6 +31,12 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How often it is looked for sessions that nobody goes on with.
 const SWEEP: Duration = Duration::from_secs(1);
 
+/// How often tasks are looked for whose time is over.
+const EXPIRY: Duration = Duration::from_secs(60);
+
+/// Most of what a phone says beside its Inform that its event tells.
+const MOST_TOLD: usize = 20;
+
 /// Digits of a ParameterKey: it holds 32 characters.
 const KEY_DIGITS: usize = 32;
 
@@ -36,6 +44,7 @@ const KEY_DIGITS: usize = 32;
 #[derive(Debug, Clone)]
 pub struct Acs {
     store: Store,
+    tasks: Tasks,
     recorder: Recorder,
     sessions: Arc<Sessions>,
     /// Makes revisions that tell nothing of what they are made from.
@@ -57,6 +66,15 @@ pub enum Answered {
     TryLater,
 }
 
+/// How far a session went by itself.
+struct Driven {
+    /// To the POST; none where something has to be done first.
+    answer: Option<Answered>,
+    /// What has to be done first.
+    asked: Option<PhoneAsk>,
+    ended: Vec<Ended>,
+}
+
 /// A session that came to its end, to be told.
 struct Ended {
     mac: MacAddr,
@@ -66,8 +84,13 @@ struct Ended {
 }
 
 impl Acs {
-    pub fn new(store: Store, recorder: Recorder, sessions: usize, key: Secret, limit: impl Into<Limit>) -> Self {
-        Self { store, recorder, sessions: Arc::new(Sessions::new(sessions)), key, limit: limit.into() }
+    pub fn new(fleet: Fleet, recorder: Recorder, sessions: usize, key: Secret, limit: impl Into<Limit>) -> Self {
+        let (store, tasks) = (fleet.store().clone(), Tasks::new(fleet));
+        Self { store, tasks, recorder, sessions: Arc::new(Sessions::new(sessions)), key, limit: limit.into() }
+    }
+
+    pub fn tasks(&self) -> &Tasks {
+        &self.tasks
     }
 
     /// The session that a request goes on with.
@@ -95,12 +118,19 @@ impl Acs {
                 return Answered::TryLater;
             }
         };
+        // Of a phone that was never here nobody has counted them.
+        let has_tasks = known.as_ref().is_none_or(|row| row.open_tasks > 0);
         // What another version wrote and this one can't read is found out again.
         let mut phone: Phone = known.and_then(|row| serde_json::from_str(&row.told).ok()).unwrap_or_default();
         let must_look = phone.informed(inform);
         let revision = self.revision(&opened);
-        let (event, quirks) = (opened.event.clone(), wire::quirks(&quirks_of(&opened)));
-        let job = match Job::new(phone, revision, must_look, || self.wish(&opened)) {
+        let (mut event, quirks) = (opened.event.clone(), wire::quirks(&quirks_of(&opened)));
+        // As a User-Agent would tell it.
+        let said = |text: &str| if text.is_empty() { None } else { Some(text.to_owned()) };
+        event.vendor = event.vendor.or_else(|| said(&phone.said.manufacturer));
+        event.model = event.model.or_else(|| said(&phone.said.product_class));
+        event.firmware = event.firmware.or_else(|| phone.said.software.clone());
+        let job = match Job::new(phone, revision, must_look, methods_of(&opened), || self.wish(&opened)) {
             Ok(job) => job,
             Err(error) => {
                 let event =
@@ -111,12 +141,15 @@ impl Acs {
         };
         let Ok(token) = Token::generate() else { return Answered::TryLater };
         let now = Instant::now();
-        let work = Some(Box::new(Work { job, event, messages: 0 }));
+        let work = Some(Box::new(Work { job, event, messages: 0, told: Vec::new() }));
         let state = State { session: Session::new(), work, last: now, quirks };
         let live = Arc::new(Live::new(token, mac, connection, state));
         if !self.sessions.keep(&live) {
             self.tell_full(&live);
             return Answered::TryLater;
+        }
+        if has_tasks {
+            self.take_tasks(&live, &opened).await;
         }
         match self.go_on(&live, Input::Envelope(Box::new(envelope))).await {
             Answered::Reply { envelope, .. } => Answered::Reply { envelope, cookie: Some(live.token.clone()) },
@@ -124,14 +157,78 @@ impl Acs {
         }
     }
 
+    /// Gives a session what its phone is to be asked for beside its settings. If the database is away, it is asked another time.
+    async fn take_tasks(&self, live: &Live, opened: &OpenedSession) {
+        let software = live.state().work.as_ref().and_then(|work| work.job.phone().said.software.clone());
+        let session = task::Session {
+            device: &opened.device,
+            generation: &opened.generation,
+            settings: &opened.settings,
+            software: software.as_deref(),
+        };
+        let mut veil = Veil::new(opened.generation.packs.clone(), opened.device.model);
+        let runs = match self.tasks.take(&session, &mut veil, PATIENCE).await {
+            Ok(runs) => runs,
+            Err(error) => {
+                tracing::warn!(mac = %live.mac, "the tasks of the phone can't be taken: {error}");
+                return;
+            }
+        };
+        let left = match &mut live.state().work {
+            Some(work) => {
+                work.job.add(runs, veil);
+                None
+            }
+            None => Some(runs),
+        };
+        // The phone has begun anew meanwhile.
+        if let Some(runs) = left
+            && let Err(error) = self.tasks.give_back(live.mac, runs, PATIENCE).await
+        {
+            tracing::warn!(mac = %live.mac, "the tasks of the phone can't be given back yet: {error}");
+        }
+    }
+
     /// Takes what came in a session, and tells the answer.
     pub async fn go_on(&self, live: &Live, input: Input) -> Answered {
-        let (answer, ended) = live.state().drive(input, live.mac, live.opened);
-        for ended in ended {
-            self.sessions.ended();
-            self.settle(ended).await;
+        let (mut answer, mut next) = (Answered::Status(500), Some(input));
+        while let Some(input) = next.take() {
+            let driven = live.state().drive(input, live.mac, live.opened);
+            for ended in driven.ended {
+                self.sessions.ended();
+                self.settle(ended).await;
+            }
+            answer = driven.answer.unwrap_or(answer);
+            if let Some(asked) = driven.asked {
+                next = Some(self.hear(live, &asked).await);
+            }
         }
         answer
+    }
+
+    /// Takes what a phone says beside its Inform.
+    async fn hear(&self, live: &Live, asked: &PhoneAsk) -> Input {
+        let told = match asked {
+            PhoneAsk::TransferComplete(finished) => match self.tasks.transferred(live.mac, finished, PATIENCE).await {
+                Ok(told) => told,
+                Err(error) => {
+                    tracing::warn!(mac = %live.mac, "what the phone says of a transfer can't be kept: {error}");
+                    return Input::Refused(FaultCode::RETRY_REQUEST);
+                }
+            },
+            PhoneAsk::AutonomousTransferComplete(transfer) => match &transfer.fault {
+                None => format!("it has transferred a file by itself ({})", transfer.file_type),
+                Some(fault) => format!("it has failed to transfer a file by itself: {}", fault.code),
+            },
+            PhoneAsk::RequestDownload(wish) => format!("it asks for a file ({})", wish.file_type),
+            PhoneAsk::Kicked(_) => "it was sent by a web page".to_owned(),
+        };
+        if let Some(work) = &mut live.state().work
+            && work.told.len() < MOST_TOLD
+        {
+            work.told.push(told);
+        }
+        Input::Accepted
     }
 
     /// Ends a session that nobody goes on with.
@@ -144,6 +241,7 @@ impl Acs {
 
     /// Ends sessions when their time is over, until the server stops.
     pub async fn keep_swept(self, mut stopping: watch::Receiver<bool>) {
+        let mut swept = Instant::now();
         let mut ticks = tokio::time::interval(SWEEP);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -156,6 +254,12 @@ impl Acs {
             for live in self.sessions.expired(now) {
                 self.end(&live, now).await;
             }
+            if now.saturating_duration_since(swept) >= EXPIRY {
+                swept = now;
+                if let Err(error) = self.tasks.sweep(PATIENCE).await {
+                    tracing::warn!("tasks whose time is over can't be ended: {error}");
+                }
+            }
         }
         for live in self.sessions.all() {
             self.end(&live, Instant::now()).await;
@@ -165,20 +269,24 @@ impl Acs {
     /// Keeps what is known of the phone now, and records the session.
     async fn settle(&self, ended: Ended) {
         let Ended { mac, work, end, opened } = ended;
-        let Work { job, mut event, messages } = *work;
-        let (phone, done) = job.into_parts();
+        let Work { job, mut event, messages, mut told } = *work;
+        let (phone, done, runs) = job.into_parts();
+        told.extend(runs.iter().filter_map(task::Run::told));
         event.duration = opened.elapsed();
         (event.outcome, event.status) = match &end {
             End::Done | End::Restarted => (Outcome::Served, 200),
             End::TimedOut => (Outcome::Aborted, 0),
             End::OutOfTurn | End::Unreadable(_) | End::Refused(_) => (Outcome::Refused(Refusal::BadRequest), 400),
         };
-        event.reason = Some(cut(&told(&phone, &done, &end, messages)));
+        event.reason = Some(cut(&summary(&phone, &done, told, &end, messages)));
+        let now = OffsetDateTime::now_utc();
+        let ends = runs.into_iter().filter_map(|run| run.into_end(now)).collect();
+        if let Err(error) = self.tasks.ended(mac, ends, PATIENCE).await {
+            // They are done again when the time is over for which they were taken.
+            tracing::warn!(%mac, "what came of the phone's tasks can't be kept: {error}");
+        }
         let kept = match serde_json::to_string(&phone) {
-            Ok(told) => {
-                let seen = OffsetDateTime::now_utc();
-                self.store.in_time(PATIENCE, self.store.keep_acs_phone(mac, &told, seen)).await
-            }
+            Ok(told) => self.store.in_time(PATIENCE, self.store.keep_acs_phone(mac, &told, now)).await,
             Err(_) => Ok(()),
         };
         if let Err(error) = kept {
@@ -223,8 +331,6 @@ impl Acs {
             let readable = (!is_blind).then(|| (parameter.value.expose().to_owned(), parameter.kind));
             WantedValue { path: parameter.path.clone(), value: wire::value(parameter), readable }
         });
-        let known = &model.rpc.to_phone;
-        let methods = known.iter().filter_map(|rpc| rpc.word().parse::<Method>().ok()).collect();
         Ok(Some(Wish {
             parameters: parameters.collect(),
             notifications: desired
@@ -235,13 +341,20 @@ impl Acs {
             get_batch: quirks.get_batch.map(usize::from),
             set_batch: quirks.set_batch.map(usize::from),
             keeps_changes: keeps_changes(settings),
-            methods: (!known.is_empty()).then_some(methods),
         }))
     }
 }
 
 fn keeps_changes(settings: &Effective) -> bool {
     settings.text("acs.changed_on_phone") == Some("keep")
+}
+
+/// The methods that the phone's family knows; none: nothing is known of them.
+fn methods_of(opened: &OpenedSession) -> Option<Vec<Method>> {
+    let pack = opened.generation.packs.get(opened.device.model.pack);
+    let known = &pack?.data_model.as_ref()?.rpc.to_phone;
+    let methods = known.iter().filter_map(|rpc| rpc.word().parse::<Method>().ok()).collect();
+    (!known.is_empty()).then_some(methods)
 }
 
 fn quirks_of(opened: &OpenedSession) -> crate::packs::data_model::Quirks {
@@ -252,9 +365,9 @@ fn quirks_of(opened: &OpenedSession) -> crate::packs::data_model::Quirks {
 
 impl State {
     /// Does what the protocol asks for, until the POST is answered.
-    fn drive(&mut self, input: Input, mac: MacAddr, opened: Instant) -> (Answered, Vec<Ended>) {
+    fn drive(&mut self, input: Input, mac: MacAddr, opened: Instant) -> Driven {
         self.last = Instant::now();
-        let (mut answer, mut ended) = (Answered::Status(500), Vec::new());
+        let (mut answer, mut asked, mut ended) = (None, None, Vec::new());
         if let Some(work) = &mut self.work {
             work.messages += 1;
         }
@@ -269,13 +382,13 @@ impl State {
                         if let Some(work) = &mut self.work {
                             work.event.bytes += u64::try_from(envelope.len()).unwrap_or(0);
                         }
-                        answer = Answered::Reply { envelope, cookie: None };
+                        answer = Some(Answered::Reply { envelope, cookie: None });
                     }
-                    Effect::NoContent => answer = Answered::NoContent,
-                    Effect::Status(status) => answer = Answered::Status(status),
+                    Effect::NoContent => answer = Some(Answered::NoContent),
+                    Effect::Status(status) => answer = Some(Answered::Status(status)),
                     // Who may have a session was decided before it began.
                     Effect::Informed(_) => next = Some(Input::Accepted),
-                    Effect::PhoneAsked(ask) => next = Some(heard(&ask)),
+                    Effect::PhoneAsked(ask) => asked = Some(*ask),
                     Effect::AskForWork => {
                         next = Some(Input::Work(self.work.as_mut().and_then(|work| work.job.next_request())))
                     }
@@ -292,18 +405,14 @@ impl State {
                 }
             }
         }
-        (answer, ended)
+        Driven { answer, asked, ended }
     }
 }
 
-/// What a phone tells or asks of its own is accepted: it repeats in every session what it hears no answer to.
-fn heard(_: &PhoneAsk) -> Input {
-    Input::Accepted
-}
-
 /// A session in one line.
-fn told(phone: &Phone, done: &Done, end: &End, messages: u32) -> String {
+fn summary(phone: &Phone, done: &Done, told: Vec<String>, end: &End, messages: u32) -> String {
     let mut parts = vec![phone.said.events.join(", ")];
+    parts.extend(told);
     if done.set > 0 {
         parts.push(format!("{} parameters set", done.set));
     }

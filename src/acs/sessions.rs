@@ -46,6 +46,8 @@ pub struct Work {
     pub job: Job,
     pub event: Event,
     pub messages: u32,
+    /// What the phone said beside its Inform.
+    pub told: Vec<String>,
 }
 
 impl Live {

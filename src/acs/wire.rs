@@ -1,24 +1,14 @@
 //! From the words of packs to those of the protocol.
 
+use crate::cwmp::Quirks;
 use crate::cwmp::message::{Notification as Attribute, Value, ValueKind};
-use crate::cwmp::{BooleanForm, Quirks, TimeForm};
 use crate::model::Secret;
-use crate::packs::data_model::{self, Booleans, DateTimeForm, Kind, Notification};
+use crate::packs::data_model::{self, Kind, Notification};
 use crate::render::{DesiredParameter, DesiredValue};
 
 /// How a model wants values to be written.
 pub fn quirks(own: &data_model::Quirks) -> Quirks {
-    Quirks {
-        booleans: match own.booleans {
-            Booleans::Words => BooleanForm::Words,
-            Booleans::Digits => BooleanForm::Digits,
-        },
-        times: match own.date_time {
-            DateTimeForm::Seconds => TimeForm::Seconds,
-            DateTimeForm::Milliseconds => TimeForm::Milliseconds,
-            DateTimeForm::NoZone => TimeForm::NoZone,
-        },
-    }
+    Quirks { booleans: own.booleans, times: own.date_time }
 }
 
 /// A value as it is sent. What is no value of its type is a string: the phone refuses it by name, and that is told.
@@ -30,7 +20,8 @@ pub fn value(parameter: &DesiredParameter) -> Value {
     }
 }
 
-fn kind(kind: Kind) -> ValueKind {
+/// A type as messages have it.
+pub fn kind(kind: Kind) -> ValueKind {
     match kind {
         Kind::String => ValueKind::String,
         Kind::Int => ValueKind::Int,

@@ -25,6 +25,7 @@ mod reach;
 mod reload;
 mod schema;
 mod settings;
+mod tasks;
 mod uploads;
 mod url_tokens;
 mod waiting;
@@ -39,6 +40,7 @@ use axum::middleware::from_fn;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter, UtoipaMethodRouterExt};
 use utoipa_axum::routes;
 
+use crate::acs::task::Tasks;
 use crate::document::Problems;
 use crate::fleet::{Fleet, Secrecy};
 use crate::onboarding::Onboarding;
@@ -79,6 +81,7 @@ pub struct Parts {
 
 struct Inner {
     parts: Parts,
+    tasks: Tasks,
     brake: Brake,
     /// By the generation that it is of.
     secrecy: ArcSwap<(u64, Arc<Secrecy>)>,
@@ -92,7 +95,8 @@ impl Api {
     pub fn new(parts: Parts) -> Self {
         let generation = parts.pipeline.generation();
         let secrecy = ArcSwap::from_pointee((generation.number, Arc::new(Secrecy::new(&generation.packs))));
-        Self(Arc::new(Inner { parts, brake: Brake::default(), secrecy }))
+        let tasks = Tasks::new(parts.fleet.clone());
+        Self(Arc::new(Inner { parts, tasks, brake: Brake::default(), secrecy }))
     }
 
     fn pipeline(&self) -> &Arc<Pipeline> {
@@ -113,6 +117,10 @@ impl Api {
 
     fn onboarding(&self) -> &Onboarding {
         &self.0.parts.onboarding
+    }
+
+    fn tasks(&self) -> &Tasks {
+        &self.0.tasks
     }
 
     fn records(&self) -> &Records {
@@ -179,6 +187,10 @@ fn resources() -> OpenApiRouter<Api> {
         .routes(kept(routes!(files::list_files)))
         .routes(kept(routes!(files::get_file)))
         .routes(kept(routes!(drift::get_drift)))
+        .routes(kept(routes!(tasks::list_tasks, tasks::post_task)))
+        .routes(kept(routes!(tasks::get_task, tasks::delete_task)))
+        .routes(kept(routes!(tasks::post_task_bulk)))
+        .routes(kept(routes!(tasks::get_task_bulk, tasks::delete_task_bulk)))
         .routes(kept(routes!(uploads::list_uploads)))
         .routes(kept(routes!(uploads::get_upload, uploads::delete_upload)))
         .routes(kept(routes!(uploads::get_content)))

@@ -1,8 +1,5 @@
 //! What phones have sent: listed, handed out as downloads and in no other way, deleted.
 
-use std::pin::Pin;
-use std::task::{Context, Poll};
-
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{FromRequestParts, Path, State};
@@ -10,11 +7,8 @@ use axum::http::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
-use bytes::Bytes;
-use http_body::Frame;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
-use tokio::sync::mpsc;
 use utoipa::{IntoParams, ToSchema};
 
 use super::events::moment;
@@ -26,7 +20,7 @@ use super::{Api, Problem};
 use crate::events::rfc3339;
 use crate::store::UploadFilter;
 use crate::tokens::{Caller, Scope};
-use crate::uploads::{Content, ParseUploadIdError, Upload, UploadError, UploadId};
+use crate::uploads::{ParseUploadIdError, Upload, UploadError, UploadId};
 
 /// Uploads that are looked through for one page of a token that sees only some of them.
 const LOOKED_THROUGH: u64 = 1_000;
@@ -203,7 +197,7 @@ pub async fn get_content(
     caller.needs(Scope::Secrets)?;
     seen(&api, &caller, id).await?;
     let (upload, content) = api.uploads().open(id).await?.ok_or_else(Problem::not_found)?;
-    let mut response = Response::new(Body::new(Streamed::of(content)));
+    let mut response = Response::new(Body::new(content.into_body()));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
     headers.insert(CONTENT_LENGTH, HeaderValue::from(upload.bytes));
@@ -252,37 +246,5 @@ impl From<UploadError> for Problem {
                 Self::new(Kind::Internal, "the server's log tells what it was")
             }
         }
-    }
-}
-
-/// A content on its way out, a part at a time.
-struct Streamed(mpsc::Receiver<Result<Bytes, UploadError>>);
-
-impl Streamed {
-    fn of(mut content: Content) -> Self {
-        // One part waits while another is sent.
-        let (send, receive) = mpsc::channel(1);
-        tokio::spawn(async move {
-            while let Some(part) = content.next().await.transpose() {
-                let is_last = part.is_err();
-                // An error means that nobody reads any more.
-                if send.send(part).await.is_err() || is_last {
-                    return;
-                }
-            }
-        });
-        Self(receive)
-    }
-}
-
-impl http_body::Body for Streamed {
-    type Data = Bytes;
-    type Error = UploadError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        self.0.poll_recv(context).map(|part| part.map(|part| part.map(Frame::data)))
     }
 }

@@ -30,11 +30,7 @@ pub fn read(assignments: &[String]) -> Result<Map<String, Value>, Failure> {
             };
             return Err(Failure::Other(message));
         }
-        let value = match value.strip_prefix('@') {
-            Some(literal) if literal.starts_with('@') => literal.to_owned(),
-            Some(file) => from_file(name, file)?,
-            None => value.to_owned(),
-        };
+        let value = given(name, value)?;
         let value = if name == "unset" {
             value.split(';').map(str::trim).filter(|name| !name.is_empty()).map(Value::from).collect()
         } else {
@@ -83,6 +79,18 @@ fn put(object: &mut Map<String, Value>, path: &[String], value: Value) {
                 put(inner, rest, value);
             }
         }
+    }
+}
+
+/// The value that is meant: `@FILE` is what stands in a file, `@-` what comes from standard input, `@@` begins one with `@`.
+///
+/// # Errors
+/// When a file can't be read.
+pub fn given(name: &str, value: &str) -> Result<String, Failure> {
+    match value.strip_prefix('@') {
+        Some(literal) if literal.starts_with('@') => Ok(literal.to_owned()),
+        Some(file) => from_file(name, file),
+        None => Ok(value.to_owned()),
     }
 }
 

@@ -66,7 +66,9 @@ impl fmt::Display for Message<'_> {
         let Self(entry) = self;
         self.who(f)?;
         let target = Escaped(&entry.target);
-        let why = entry.reason.as_deref().map_or_else(|| clause(entry.outcome.explanation()), str::to_owned);
+        let why = entry.reason.as_deref();
+        // It may quote what came from outside.
+        let why = why.map_or_else(|| clause(entry.outcome.explanation()), |reason| Escaped(reason).to_string());
         let why = Escaped(&why);
         let status = entry.status;
         match (entry.outcome, entry.kind) {
@@ -75,6 +77,7 @@ impl fmt::Display for Message<'_> {
             }
             (_, Kind::Scan) => write!(f, " asks for many phones: {why}")?,
             (_, Kind::Connection) => write!(f, " asked {} for nothing: {why}", Escaped(&entry.listener))?,
+            (Outcome::Served, Kind::Session) => write!(f, " had a session: {why}")?,
             (Outcome::Served, _) => {
                 write!(f, " got {target}: {status}, {} bytes", entry.bytes)?;
                 if let Some(encoding) = &entry.encoding {
@@ -128,7 +131,7 @@ fn clause(sentence: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::events::{EventIds, sample};
+    use crate::events::{Event, EventIds, Refusal, sample};
 
     fn messages() -> Vec<String> {
         let ids = EventIds::new().unwrap();
@@ -156,5 +159,16 @@ mod tests {
                  malformed",
             ]
         );
+    }
+
+    #[test]
+    fn a_reason_from_outside_begins_no_other_line() {
+        let ids = EventIds::new().unwrap();
+        let reason = Some("a\nINFO fake\u{1b}[2J".to_owned());
+        for outcome in [Outcome::Aborted, Outcome::Failed, Outcome::Refused(Refusal::BadRequest), Outcome::Served] {
+            let event = Event { kind: Kind::Session, outcome, reason: reason.clone(), ..sample::served() };
+            let message = Message(&Entry::new(ids.next(event.time), event)).to_string();
+            assert!(message.contains("a\\nINFO fake\\u{1b}[2J"), "{message}");
+        }
     }
 }

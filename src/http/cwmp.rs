@@ -13,6 +13,7 @@ use tokio::time::Instant as Deadline;
 
 use super::phones::{Phones, header, respond};
 use super::uploads::{BodyError, next};
+use crate::acs::task::Tasks;
 use crate::acs::{Acs, Answered, Live};
 use crate::cwmp::message::{FromPhone, PhoneRequest};
 use crate::cwmp::session::{Input, presented};
@@ -39,6 +40,11 @@ impl Endpoint {
     /// `paths` by the names of listeners.
     pub fn new(acs: Acs, paths: HashMap<String, String>) -> Self {
         Self { acs, paths: Arc::new(paths), large: Arc::new(Semaphore::new(LARGE)) }
+    }
+
+    /// The tasks of the phones that have sessions.
+    pub(super) fn tasks(&self) -> &Tasks {
+        self.acs.tasks()
     }
 
     /// Whether a path of a listener is the one of sessions.

@@ -6,6 +6,7 @@ mod brake;
 mod cwmp;
 mod folders;
 mod phones;
+mod transfer;
 mod uploads;
 mod work;
 

@@ -8,13 +8,16 @@ use http::header::{
     ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderName,
     IF_NONE_MATCH, RETRY_AFTER, USER_AGENT, WWW_AUTHENTICATE,
 };
+use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use hyper::body::Incoming;
 use time::OffsetDateTime;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::cwmp::Endpoint;
 use super::folders::{Folders, counted};
 use super::work::Work;
+use crate::acs::task::Ticket;
 use crate::brakes::Brakes;
 use crate::events::{Event, Kind, Outcome, Recorder, Refusal, cut};
 use crate::model::Secret;
@@ -85,38 +88,55 @@ impl Phones {
             user_agent: user_agent.as_deref(),
             if_none_match: if_none_match.as_deref(),
             authorization: authorization.as_ref(),
+            vouched: None,
         };
         let path = target.split('?').next().unwrap_or_default();
         if let Some(endpoint) = self.endpoint.as_ref().filter(|endpoint| endpoint.is_at(&connection.listener, path)) {
             return self.converse(endpoint, &connection, &asked, &parts, body, turn).await;
         }
+        match self.endpoint.as_ref().zip(Ticket::of_path(path)) {
+            Some((endpoint, (ticket, _))) => self.transfer(endpoint, &ticket, &asked, &parts, body, turn).await,
+            None => self.serve(&asked, &parts, body, turn).await,
+        }
+    }
+
+    /// Answers a request for what is at its path.
+    pub(super) async fn serve(
+        &self,
+        asked: &Request<'_>,
+        parts: &Parts,
+        body: Incoming,
+        turn: OwnedSemaphorePermit,
+    ) -> Response<Body> {
+        let connection = asked.connection;
         let is_read = matches!(parts.method, Method::GET | Method::HEAD);
-        let folder = Target::of(target).filter(|_| is_read).and_then(|target| self.folders.find(&target.path));
+        let folder = Target::of(asked.target).filter(|_| is_read).and_then(|target| self.folders.find(&target.path));
         let Some(found) = folder else {
-            let mut inquiry = self.pipeline.ask(&asked);
-            self.doubt(&connection, &mut inquiry);
+            let mut inquiry = self.pipeline.ask(asked);
+            self.doubt(connection, &mut inquiry);
             let mut looked_up = self.records.find(&inquiry).await;
             if !is_read {
                 // A body takes its time, and has bounds of its own.
                 drop(turn);
-                return self.take(&connection, &asked, &inquiry, &looked_up, &parts, body).await;
+                return self.take(connection, asked, &inquiry, &looked_up, parts, body).await;
             }
             if let Some(code) = &inquiry.code {
-                self.redeem(code, &asked, &inquiry, &mut looked_up).await;
+                self.redeem(code, asked, &inquiry, &mut looked_up).await;
             }
-            let (answer, mut event) = self.pipeline.answer_with(&asked, &inquiry, &looked_up, None);
+            let (answer, mut event) = self.pipeline.answer_with(asked, &inquiry, &looked_up, None);
             let answer = self.settle(&looked_up, answer, &mut event).await;
-            if let Some(newcomer) = self.onboarding.newcomer(&event, || self.pipeline.identify(&asked).1) {
+            if let Some(newcomer) = self.onboarding.newcomer(&event, || self.pipeline.identify(asked).1) {
                 self.onboarding.wait(&newcomer).await;
             }
             // A refusal may wait, and keeps nobody from being answered meanwhile.
             drop(turn);
-            return self.finish(&connection, &parts.headers, answer, event, asked.started).await;
+            return self.finish(connection, &parts.headers, answer, event, asked.started).await;
         };
-        let mut event = self.pipeline.blank_event(&asked);
+        let mut event = self.pipeline.blank_event(asked);
         event.kind = Kind::Static;
         event.file = Some(found.name());
-        self.stream(found.serve(&parts).await, event, started)
+        event.device = asked.vouched.map(|vouched| vouched.device);
+        self.stream(found.serve(parts).await, event, asked.started)
     }
 
     /// Lets a phone that came with a code become a device, and looks that up.
@@ -140,7 +160,7 @@ impl Phones {
     }
 
     /// Sends a folder's file, and records it when it has been sent: firmware takes its time, and a phone may go away.
-    fn stream(&self, found: Option<Response<Body>>, mut event: Event, started: Instant) -> Response<Body> {
+    pub(super) fn stream(&self, found: Option<Response<Body>>, mut event: Event, started: Instant) -> Response<Body> {
         let status = found.as_ref().map_or(StatusCode::NOT_FOUND, Response::status);
         event.status = status.as_u16();
         event.outcome = match status {
@@ -190,6 +210,7 @@ impl Phones {
             user_agent: None,
             if_none_match: None,
             authorization: None,
+            vouched: None,
         };
         let mut event = self.pipeline.blank_event(&asked);
         event.kind = Kind::Connection;

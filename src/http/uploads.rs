@@ -16,13 +16,22 @@ use crate::events::{Event, Flag, Kind, Outcome, Refusal, cut};
 use crate::render::{FORM_LIMIT, Form};
 use crate::resync::{Admission, Admitted, Answer, Connection, Found, Inquiry, Request, Target};
 use crate::uploads::opened::Opening;
-use crate::uploads::{About, Kept, UploadError};
+use crate::uploads::{About, Kept, UploadError, UploadId};
 
 /// Why a body did not come to its end.
 pub(super) enum BodyError {
     Slow,
     /// The phone went away, or broke the rules of HTTP.
     Broken(String),
+}
+
+/// What was taken of an upload.
+pub(super) struct Taken {
+    pub event: Event,
+    pub status: u16,
+    /// To its end.
+    pub is_read: bool,
+    pub kept: Option<UploadId>,
 }
 
 /// How an upload ended.
@@ -48,7 +57,8 @@ impl Phones {
                 self.finish(connection, &parts.headers, answer, *event, asked.started).await
             }
             Admission::Upload(admitted) => {
-                let (mut event, status, is_read) = self.keep(*admitted, connection, asked, parts, body).await;
+                let Taken { mut event, status, is_read, .. } =
+                    self.keep(*admitted, connection, asked, parts, body).await;
                 if status != 404 {
                     return self.end(event, Answer::empty(status), is_read, asked.started);
                 }
@@ -62,14 +72,14 @@ impl Phones {
         }
     }
 
-    async fn keep(
+    pub(super) async fn keep(
         &self,
         admitted: Admitted,
         connection: &Connection,
         asked: &Request<'_>,
         parts: &Parts,
         body: Incoming,
-    ) -> (Event, u16, bool) {
+    ) -> Taken {
         let Admitted { device, pack, entry, key, iterations, proven, mut event } = admitted;
         let about = About {
             device,
@@ -92,11 +102,11 @@ impl Phones {
         let end = self.receive(about, parts, body, &mut received).await;
         let status = tell(&end, proven, &mut event);
         event.bytes = received;
-        let is_kept = matches!(end, End::Kept(_));
-        if is_kept && proven {
+        let kept = if let End::Kept(kept) = &end { Some(kept.upload.id) } else { None };
+        if kept.is_some() && proven {
             self.brakes.proved(connection.peer.ip(), Instant::now());
         }
-        (event, status, is_kept)
+        Taken { event, status, is_read: kept.is_some(), kept }
     }
 
     async fn receive(&self, about: About, parts: &Parts, mut body: Incoming, received: &mut u64) -> End {
@@ -177,7 +187,7 @@ impl Phones {
     }
 
     /// Records the event, and answers without a body. A connection whose request was not read to its end can't go on.
-    fn end(&self, mut event: Event, answer: Answer, is_read: bool, started: Instant) -> Response<Body> {
+    pub(super) fn end(&self, mut event: Event, answer: Answer, is_read: bool, started: Instant) -> Response<Body> {
         event.status = answer.status;
         event.duration = started.elapsed();
         self.recorder.record(event);

@@ -94,6 +94,8 @@ pub enum Proof {
     Encrypted,
     /// It came with the code of an invitation.
     Code,
+    /// It came with the ticket of a task.
+    Ticket,
 }
 
 /// Why no rule did, in words for the operator.

@@ -34,7 +34,8 @@ impl Onboarding {
             model: said.model.clone()?,
             serial: said.serial.clone(),
             firmware: said.firmware.clone(),
-            user_agent: event.user_agent.clone()?,
+            // A phone that asks for a session need not have one.
+            user_agent: event.user_agent.clone().unwrap_or_default(),
             peer: peer.to_string(),
             first_seen: event.time,
             last_seen: event.time,

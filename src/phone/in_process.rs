@@ -84,6 +84,7 @@ impl Fetch for InProcess {
             user_agent: Some(&request.user_agent),
             if_none_match: header("if-none-match"),
             authorization: authorization.as_ref(),
+            vouched: None,
         };
         let (answer, _) = self.pipeline.answer(&asked);
         let mut headers = vec![("content-length".to_owned(), answer.length.to_string())];

@@ -23,7 +23,7 @@ pub use lookup::{Bearer, DeviceKey, Found, Invited, Known, Lookup};
 pub use pipeline::Pipeline;
 pub use profiles::{Device, Profiles};
 pub use provenance::{Explained, ParameterTrace, Provenance};
-pub use request::{Answer, ClientCertificate, Connection, Request, TlsSession};
+pub use request::{Answer, ClientCertificate, Connection, Request, TlsSession, Vouched};
 pub use session::OpenedSession;
 pub use target::Target;
 pub use upload::{Admission, Admitted};

@@ -244,7 +244,10 @@ impl<'a> Asking<'a> {
             listener: request.connection.listener.clone(),
             peer: request.connection.peer,
             method: cut(request.method),
-            target: cut(&Target::told(request.target)),
+            target: match request.vouched {
+                Some(vouched) => cut(&vouched.told),
+                None => cut(&Target::told(request.target)),
+            },
             status: 0,
             bytes: 0,
             duration: std::time::Duration::ZERO,

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use time::OffsetDateTime;
 
 use crate::identity::Subject;
-use crate::model::Secret;
+use crate::model::{MacAddr, Secret};
 
 /// What is known of the connection that a request came over.
 #[derive(Debug, Clone)]
@@ -80,6 +80,16 @@ pub struct Request<'r> {
     pub if_none_match: Option<&'r str>,
     /// The `Authorization` header; an empty one where there are several.
     pub authorization: Option<&'r Secret>,
+    /// Of a phone that comes with the ticket of a task.
+    pub vouched: Option<&'r Vouched>,
+}
+
+/// Whose phone it is that comes with the ticket of a task: the session in which it was given vouches for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Vouched {
+    pub device: MacAddr,
+    /// What it asked for, as it may be told. [`Request::target`] is what it gets.
+    pub told: String,
 }
 
 /// What is answered. Every refusal is [`Answer::refused`]: the same for all.

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use super::inquiry::Inquiry;
-use super::lookup::Found;
+use super::lookup::{DeviceKey, Found};
 use super::pipeline::{Asking, Pipeline, Stop, refused};
 use super::profiles::Device;
 use super::proof::Opening;
-use super::request::{Answer, Request};
+use super::request::{Answer, Request, Vouched};
 use crate::delivery::KeyDigest;
 use crate::events::{Event, Kind, Refusal};
 use crate::identity::{Access, Proof};
@@ -71,7 +71,55 @@ impl Pipeline {
     }
 }
 
+impl Pipeline {
+    /// The first step for a phone that comes with a ticket: its device is to be looked up.
+    pub fn ask_for(&self, vouched: &Vouched) -> Inquiry {
+        Inquiry { keys: vec![DeviceKey::Mac(vouched.device)], ..Inquiry::about_nothing(self.generation()) }
+    }
+
+    /// Decides on what such a phone sends: as which `[[upload]]` of its pack it is kept.
+    ///
+    /// # Errors
+    /// How it is refused: the device, or the pack's entry, may be gone.
+    pub fn admit_for(
+        &self,
+        request: &Request<'_>,
+        inquiry: &Inquiry,
+        found: &Found,
+        upload: &str,
+    ) -> Result<Box<Admitted>, (Answer, Box<Event>)> {
+        let mut asking = Asking::of(self, inquiry, request, found);
+        asking.event.kind = Kind::Upload;
+        match asking.upload_for(upload) {
+            Ok(mut admitted) => {
+                asking.watch_certificate();
+                admitted.event = asking.event;
+                Ok(Box::new(admitted))
+            }
+            Err(stop) => {
+                let (answer, event) = asking.stopped(stop);
+                Err((answer, Box::new(event)))
+            }
+        }
+    }
+}
+
 impl Asking<'_> {
+    fn upload_for(&mut self, upload: &str) -> Result<Admitted, Stop> {
+        let key = self.request.vouched.map(|vouched| DeviceKey::Mac(vouched.device));
+        let device = key.map(|key| self.device_named(&key)).transpose()?.flatten();
+        let device = device.ok_or_else(|| refused(Refusal::UnknownDevice, "there is no such device any more"))?;
+        self.event.device = Some(device.mac);
+        let pack = self.generation.packs.get(device.model.pack);
+        let found = pack.and_then(|pack| Some((pack, pack.uploads.iter().find(|entry| entry.name == upload)?)));
+        let Some((pack, entry)) = found.filter(|(_, entry)| entry.is_for(device.model.model)) else {
+            let reason = format!("the pack of {} has no [[upload]] {upload} for its model any more", device.mac);
+            return Err(refused(Refusal::NotForModel, reason));
+        };
+        self.event.file = Some(format!("{}/{}", pack.name, entry.name));
+        self.admitted(false, &pack.name, entry, &device)
+    }
+
     fn upload(&mut self, candidates: &[Candidate]) -> Result<Admitted, Stop> {
         self.event.asked_mac = candidates.iter().find_map(|candidate| candidate.captures.mac);
         let mut not_for = None;
@@ -88,7 +136,7 @@ impl Asking<'_> {
             self.event.file = Some(format!("{}/{}", pack.name, entry.name));
             self.event.device = Some(device.mac);
             self.compare(&device);
-            return self.admitted(candidate, &pack.name, entry, &device);
+            return self.admitted(candidate.captures.code.is_some(), &pack.name, entry, &device);
         }
         if let Some((candidate, device)) = not_for {
             self.event.device = Some(device.mac);
@@ -112,24 +160,14 @@ impl Asking<'_> {
         }
     }
 
-    fn admitted(
-        &mut self,
-        candidate: &Candidate,
-        pack: &str,
-        entry: &UploadEntry,
-        device: &Device,
-    ) -> Result<Admitted, Stop> {
+    fn admitted(&mut self, has_code: bool, pack: &str, entry: &UploadEntry, device: &Device) -> Result<Admitted, Stop> {
         let settings = self.generation.settings(device);
         // Only this cipher can't be written for without the key. A body under AES-256-CBC proves nothing, and an answer that
         // told whether it opens would help to read others under the same key.
         let is_authenticated = settings.text("delivery.encryption") == Some("aes128gcm");
         let encrypted = entry.decrypt && is_authenticated && settings.named("delivery.key").is_some();
-        let proof = self.check_access(
-            candidate.captures.code.is_some(),
-            &Access::of(&settings),
-            device,
-            Opening { encrypted, is_bootstrap: false },
-        )?;
+        let proof =
+            self.check_access(has_code, &Access::of(&settings), device, Opening { encrypted, is_bootstrap: false })?;
         Ok(Admitted {
             device: device.mac,
             pack: pack.to_owned(),

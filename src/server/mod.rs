@@ -200,7 +200,7 @@ impl Server {
         let paths: HashMap<_, _> = paths.collect();
         if !paths.is_empty() {
             let limits = &config.limits;
-            let acs = Acs::new(records.store().clone(), recorder.clone(), limits.sessions, revision_key, limits);
+            let acs = Acs::new(fleet.clone(), recorder.clone(), limits.sessions, revision_key, limits);
             listeners.spawn(acs.clone().keep_swept(stopping.clone()));
             phones = phones.with_sessions(Endpoint::new(acs, paths));
         }

@@ -22,6 +22,7 @@ pub enum SealedTable {
     Devices,
     Groups,
     Codes,
+    Tasks,
 }
 
 /// The settings of one device or group, in which sealed texts stand.
@@ -34,7 +35,7 @@ pub struct SealedRow {
 }
 
 impl SealedTable {
-    pub const ALL: [Self; 3] = [Self::Devices, Self::Groups, Self::Codes];
+    pub const ALL: [Self; 4] = [Self::Devices, Self::Groups, Self::Codes, Self::Tasks];
 
     /// What the place of a value begins with: `device/000e08abcdef/lines.1.password`.
     pub fn place(self) -> &'static str {
@@ -42,6 +43,7 @@ impl SealedTable {
             Self::Devices => "device",
             Self::Groups => "group",
             Self::Codes => "code",
+            Self::Tasks => "task",
         }
     }
 
@@ -50,6 +52,7 @@ impl SealedTable {
             Self::Devices => ("devices", "mac"),
             Self::Groups => ("groups", "name"),
             Self::Codes => ("codes", "id"),
+            Self::Tasks => ("acs_tasks", "id"),
         }
     }
 }

@@ -23,6 +23,7 @@ mod restore;
 mod rows;
 mod schema;
 mod sqlite;
+mod tasks;
 mod trust;
 mod uploads;
 mod url_tokens;
@@ -54,6 +55,7 @@ pub use keys::{KeyRow, SealedRow, SealedTable};
 pub use outbox::{Delivery, Message, Position};
 pub use postgres::Notifications;
 pub use schema::Step;
+pub use tasks::{Calling, TaskCounts, TaskEnd, TaskFilter, TaskRow, TaskState, TicketRow};
 use trust::Trust;
 pub use uploads::UploadFilter;
 pub use url_tokens::UrlTokenRow;
@@ -72,6 +74,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (6, "onboarding", include_str!("migrations/0006_onboarding.sql")),
     (7, "url_tokens", include_str!("migrations/0007_url_tokens.sql")),
     (8, "acs", include_str!("migrations/0008_acs.sql")),
+    (9, "tasks", include_str!("migrations/0009_tasks.sql")),
 ];
 
 /// The database, open. Clones share its connections.

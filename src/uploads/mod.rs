@@ -13,6 +13,7 @@ pub mod multipart;
 pub mod opened;
 mod receive;
 mod record;
+mod streamed;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -31,6 +32,7 @@ use crate::store::{Store, UploadFilter};
 pub use error::UploadError;
 pub use receive::{About, Kept, Receiving};
 pub use record::{ParseUploadIdError, TEXT_LIMIT, Upload, UploadId};
+pub use streamed::Streamed;
 
 /// All uploads. Clones share everything.
 #[derive(Debug, Clone)]

@@ -11,6 +11,8 @@ mod show;
 mod token;
 mod waiting;
 
+pub(super) use filter::Filter;
+
 use clap::Subcommand;
 
 use super::{Ending, Failure};

@@ -7,7 +7,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use time::{Date, Duration, Month, PrimitiveDateTime, Time};
 
-use super::quirks::{Booleans, DateTimeForm, Quirks};
+use super::quirks::Quirks;
+use crate::cwmp::{BooleanForm, TimeForm};
 use crate::document::nearest;
 
 /// The type of a parameter, as SOAP names it (TR-106, "Data types").
@@ -101,9 +102,9 @@ impl Kind {
     /// A canonical value as a phone of these quirks takes it.
     pub fn written(self, canonical: &str, quirks: &Quirks) -> String {
         match (self, quirks.booleans, quirks.date_time) {
-            (Self::Boolean, Booleans::Digits, _) => if canonical == "true" { "1" } else { "0" }.to_owned(),
-            (Self::DateTime, _, DateTimeForm::NoZone) => canonical.trim_end_matches('Z').to_owned(),
-            (Self::DateTime, _, DateTimeForm::Milliseconds) => format!("{}.000Z", canonical.trim_end_matches('Z')),
+            (Self::Boolean, BooleanForm::Digits, _) => if canonical == "true" { "1" } else { "0" }.to_owned(),
+            (Self::DateTime, _, TimeForm::NoZone) => canonical.trim_end_matches('Z').to_owned(),
+            (Self::DateTime, _, TimeForm::Milliseconds) => format!("{}.000Z", canonical.trim_end_matches('Z')),
             _ => canonical.to_owned(),
         }
     }

@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 pub use kind::{Kind, date_time_of};
 pub use parameter::{Access, Counts, DataParameter, Notification};
-pub use quirks::{Booleans, ConnectionRequest, DateTimeForm, Identity, Notifying, ProductClass, Quirks, Retry};
+pub use quirks::{ConnectionRequest, Identity, Notifying, ProductClass, Quirks, Retry};
 pub use rpc::{Content, FileType, FileTypes, Rpc, RpcSupport};
 
 use super::manifest::{FileEntry, Model, Models};

@@ -1,5 +1,6 @@
 //! How phones of a family or model are different from what CWMP says, or which of its choices they made.
 
+use crate::cwmp::{BooleanForm, TimeForm};
 use crate::document::{Problems, Reader, nearest};
 use crate::packs::manifest::Model;
 
@@ -60,28 +61,6 @@ words! {
 }
 
 words! {
-    /// How booleans are written for the phone.
-    Booleans, "no form of booleans", default Words, {
-        /// `true` and `false`.
-        Words = "words",
-        /// `1` and `0`.
-        Digits = "digits",
-    }
-}
-
-words! {
-    /// How times are written for the phone.
-    DateTimeForm, "no form of times", default Seconds, {
-        /// `2026-01-31T23:59:59Z`: milliseconds break some.
-        Seconds = "seconds",
-        /// `2026-01-31T23:59:59.000Z`.
-        Milliseconds = "milliseconds",
-        /// `2026-01-31T23:59:59`, which is UTC.
-        NoZone = "no-zone",
-    }
-}
-
-words! {
     /// How a phone wants to be asked to connect over HTTP.
     ConnectionRequest, "no way of connection requests", default Digest, {
         Digest = "digest",
@@ -123,8 +102,8 @@ pub struct Quirks {
     pub get_batch: Option<u16>,
     /// Most values of one SetParameterValues; none: any number.
     pub set_batch: Option<u16>,
-    pub booleans: Booleans,
-    pub date_time: DateTimeForm,
+    pub booleans: BooleanForm,
+    pub date_time: TimeForm,
     pub connection_request: ConnectionRequest,
     pub retry: Retry,
     pub notifications: Notifying,

@@ -1,6 +1,7 @@
 //! What tr069.toml may say, and what is said of its mistakes.
 
 use super::*;
+use crate::cwmp::{BooleanForm, TimeForm};
 use crate::document::Problem;
 
 fn models() -> Models {
@@ -120,12 +121,12 @@ fn quirks_go_from_the_family_to_the_model() {
          get_batch = 5\n[quirks.model.B9]\nbooleans = \"words\"\n",
     )
     .unwrap();
-    assert_eq!((data_model.quirks(None).booleans, data_model.quirks(None).get_batch), (Booleans::Digits, None));
+    assert_eq!((data_model.quirks(None).booleans, data_model.quirks(None).get_batch), (BooleanForm::Digits, None));
     assert_eq!(
         (data_model.quirks(Some(0)).booleans, data_model.quirks(Some(0)).get_batch),
-        (Booleans::Digits, Some(5))
+        (BooleanForm::Digits, Some(5))
     );
-    assert_eq!(data_model.quirks(Some(1)).booleans, Booleans::Words);
+    assert_eq!(data_model.quirks(Some(1)).booleans, BooleanForm::Words);
     assert_eq!(data_model.quirks(None).oui, ["00085D"]);
     assert!(data_model.is_for(0) && !data_model.is_for(1));
     assert_eq!(data_model.check("Device.Anything.At.All", "x", &models().list[0]).as_deref(), Ok("x"));
@@ -136,10 +137,10 @@ fn values_are_written_as_the_phone_takes_them() {
     let mut quirks = Quirks::default();
     assert_eq!(Kind::Boolean.written("true", &quirks), "true");
     assert_eq!(Kind::DateTime.written("2026-01-31T23:59:59Z", &quirks), "2026-01-31T23:59:59Z");
-    quirks.booleans = Booleans::Digits;
-    quirks.date_time = DateTimeForm::NoZone;
+    quirks.booleans = BooleanForm::Digits;
+    quirks.date_time = TimeForm::NoZone;
     assert_eq!(Kind::Boolean.written("false", &quirks), "0");
     assert_eq!(Kind::DateTime.written("2026-01-31T23:59:59Z", &quirks), "2026-01-31T23:59:59");
-    quirks.date_time = DateTimeForm::Milliseconds;
+    quirks.date_time = TimeForm::Milliseconds;
     assert_eq!(Kind::DateTime.written("2026-01-31T23:59:59Z", &quirks), "2026-01-31T23:59:59.000Z");
 }
