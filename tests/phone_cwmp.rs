@@ -6,4 +6,5 @@ mod diagnostics;
 mod life;
 mod listening;
 mod nat;
+mod tasks;
 mod transfers;
