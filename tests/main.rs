@@ -37,6 +37,7 @@ mod onboarding;
 mod packs;
 mod passwords;
 mod phone_cisco;
+mod phone_cwmp;
 mod phone_network;
 mod phone_others;
 mod phones;

@@ -211,6 +211,7 @@ fn secure_plan(server: &Server, scheme: &str, tls: TlsOptions, keep_alive: bool)
     Plan {
         server: format!("{scheme}://localhost:{}", server.address.port()),
         fleet: fleet(PHONES, "CP-6841-3PCC=3,SPA504G=1"),
+        acs: None,
         stack: Arc::new(Stack::new(options).unwrap()),
         certificates: None,
         strangers: None,

@@ -8,6 +8,7 @@ pub mod aastra;
 mod any;
 mod challenge;
 pub mod cisco;
+pub mod cwmp;
 mod exchange;
 mod fetch;
 pub mod grandstream;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::cwmp::Memory;
 use crate::model::{MacAddr, Serial};
 
 /// What a phone is: fixed when it was built, save for the firmware.
@@ -65,6 +66,9 @@ pub struct State {
     pub last_upgrade: Option<i64>,
     #[serde(default)]
     pub upgrade: Upgrade,
+    /// What it has to do with its ACS.
+    #[serde(default, skip_serializing_if = "Memory::is_new")]
+    pub cwmp: Memory,
 }
 
 /// What a phone remembers of its attempts to upgrade.

@@ -167,6 +167,7 @@ fn begin(cluster: &Cluster, phones: u32, pattern: Pattern) -> Vec<JoinHandle<Rep
             certificates: Some(signed.clone()),
             strangers: None,
             pattern,
+            acs: None,
             error_retry: "1+1".parse().unwrap(),
             faults: "drop=0".parse().unwrap(),
             slow_pause: Duration::ZERO,

@@ -5,6 +5,7 @@ pub mod certificates;
 pub mod database;
 pub mod deployment;
 pub mod disk;
+pub mod nat;
 pub mod phone;
 pub mod process;
 pub mod proxy;

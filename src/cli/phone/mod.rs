@@ -1,5 +1,6 @@
 //! `resyncd phone`: phones that are played.
 
+mod cwmp;
 mod resync;
 mod swarm;
 
@@ -16,6 +17,7 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 enum Command {
     Resync(Box<resync::Args>),
+    Cwmp(Box<cwmp::Args>),
     Swarm(Box<swarm::Args>),
 }
 
@@ -23,6 +25,7 @@ impl Args {
     pub fn run(self) -> Result<Ending, Failure> {
         match self.command {
             Command::Resync(args) => args.run(),
+            Command::Cwmp(args) => args.run(),
             Command::Swarm(args) => args.run(),
         }
     }

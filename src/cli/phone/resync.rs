@@ -98,7 +98,7 @@ impl Args {
         let phone = self.phone()?;
         let network = self.network()?;
         let mut state = self.read_state(&phone)?;
-        let credentials = self.credentials()?;
+        let credentials = credentials(self.user.as_deref(), self.password_file.as_deref())?;
         if let Some(credentials) = &credentials {
             phone.tell_credentials(&mut state, credentials);
         }
@@ -165,16 +165,6 @@ impl Args {
         Ok(Network::new(Arc::new(stack), certificate))
     }
 
-    /// User and password that were given.
-    fn credentials(&self) -> Result<Option<Credentials>, Failure> {
-        let (Some(user), Some(file)) = (&self.user, &self.password_file) else { return Ok(None) };
-        let text = data_file::read(file)?;
-        let end = text.iter().rposition(|byte| !matches!(byte, b'\r' | b'\n')).map_or(0, |last| last + 1);
-        let password = std::str::from_utf8(text.get(..end).unwrap_or_default())
-            .map_err(|error| Failure::because(file.display(), error))?;
-        Ok(Some(Credentials { user: user.clone(), password: Secret::new(password) }))
-    }
-
     fn read_state(&self, phone: &Phone) -> Result<State, Failure> {
         let Some(file) = self.state.as_deref().filter(|file| file.exists()) else { return Ok(phone.factory_state()) };
         read_state(file)
@@ -211,7 +201,17 @@ impl Args {
     }
 }
 
-fn read_state(file: &Path) -> Result<State, Failure> {
+/// User and password that were given.
+pub(super) fn credentials(user: Option<&str>, file: Option<&Path>) -> Result<Option<Credentials>, Failure> {
+    let (Some(user), Some(file)) = (user, file) else { return Ok(None) };
+    let text = data_file::read(file)?;
+    let end = text.iter().rposition(|byte| !matches!(byte, b'\r' | b'\n')).map_or(0, |last| last + 1);
+    let password = std::str::from_utf8(text.get(..end).unwrap_or_default())
+        .map_err(|error| Failure::because(file.display(), error))?;
+    Ok(Some(Credentials { user: user.to_owned(), password: Secret::new(password) }))
+}
+
+pub(super) fn read_state(file: &Path) -> Result<State, Failure> {
     let text = data_file::read(file)?;
     serde_json::from_slice(&text)
         .map_err(|error| Failure::because(file.display(), format_args!("is no phone's state: {error}")))

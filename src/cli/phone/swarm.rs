@@ -15,8 +15,8 @@ use crate::model::MacAddr;
 use crate::phone::Identity;
 use crate::phone::network::{ClientCertificate, Options, Resolver, Roots, Stack, Target, TlsOptions, look_up};
 use crate::phone::swarm::{
-    CertificateSource, Fault, Faults, Fleet, ModelMix, PathTemplate, Pattern, Percentiles, Plan, Report, RetryDelays,
-    run,
+    Acs, CertificateSource, Fault, Faults, Fleet, ModelMix, PathTemplate, Pattern, Percentiles, Plan, Report,
+    RetryDelays, run,
 };
 use crate::tls::certificates::{CertificateError, PhoneAuthority, PhoneCertificate, PhoneKey, SubjectForm};
 
@@ -47,6 +47,10 @@ pub struct Args {
     /// The path that phones ask for, with {mac}, {MAC}, {serial} or {model} in it [default: the model's own].
     #[arg(long, value_name = "PATH")]
     path_template: Option<PathTemplate>,
+    /// Let the phones have sessions with the auto-configuration server (TR-069) at this path, instead of asking for a file. A
+    /// session is a resync: the first with 0 BOOTSTRAP, then 2 PERIODIC.
+    #[arg(long, value_name = "PATH", value_parser = path, conflicts_with = "path_template")]
+    acs: Option<String>,
     /// The first phone's MAC address; the others follow.
     #[arg(long, value_name = "MAC", default_value = "000e08000000")]
     first_mac: MacAddr,
@@ -124,6 +128,10 @@ fn rate(text: &str) -> Result<f64, String> {
     rate.ok_or_else(|| "a number of resyncs per second, above 0 and up to 1000000".to_owned())
 }
 
+fn path(text: &str) -> Result<String, String> {
+    if text.starts_with('/') { Ok(text.to_owned()) } else { Err("a path begins with /: /cwmp".to_owned()) }
+}
+
 fn host_and_port(text: &str) -> Result<(String, u16), String> {
     let parts = text.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse().ok()?)));
     let (host, port) = parts.filter(|(host, _)| !host.is_empty()).ok_or("write host:port")?;
@@ -173,13 +181,15 @@ impl Args {
                 resume: self.handshakes == Handshakes::Resume,
                 ..TlsOptions::default()
             },
-            keep_alive: self.keep_alive,
+            // A session has one connection.
+            keep_alive: self.keep_alive || self.acs.is_some(),
             ..Options::default()
         };
         let stack = Stack::new(options).map_err(|error| Failure::because("TLS", error))?;
         let strangers = faults.has(Fault::WrongCertificate).then(|| signed_by(PhoneAuthority::unknown(), self.key));
         Ok(Plan {
             server,
+            acs: self.acs.clone().map(|path| Acs { path, keep_connection: self.keep_alive }),
             certificates: self.certificates(&fleet)?,
             strangers: strangers.transpose()?,
             stack: Arc::new(stack),

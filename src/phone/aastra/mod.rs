@@ -9,7 +9,7 @@ mod resync;
 mod schedule;
 mod upload;
 
-pub use files::{Base, base, user_agent};
+pub use files::{Base, base, parameter, user_agent};
 pub use grammar::{GrammarError, Mark, Parameter, Profile, read};
 pub use resync::{Behaviour, Resync, resync};
 pub use schedule::{Mode, Schedule};

@@ -15,6 +15,7 @@ mod report;
 mod resync;
 mod run;
 mod schedule;
+mod session;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,12 +32,23 @@ pub use schedule::{ParsePatternError, ParseRetryDelaysError, Pattern, RetryDelay
 /// Where a phone's certificate comes from: asked once, when the phone first needs it.
 pub type CertificateSource = Arc<dyn Fn(&Identity) -> Result<ClientCertificate, String> + Send + Sync>;
 
+/// How phones have their sessions.
+#[derive(Debug, Clone)]
+pub struct Acs {
+    /// `/cwmp`, on the plan's server.
+    pub path: String,
+    /// The connection stays when the session is over.
+    pub keep_connection: bool,
+}
+
 /// Everything that a run needs to know.
 #[derive(Clone)]
 pub struct Plan {
     /// `https://config.example.com:8443`; a phone's path follows.
     pub server: String,
     pub fleet: Fleet,
+    /// Phones have sessions with their ACS, instead of asking for a file.
+    pub acs: Option<Acs>,
     /// What all phones do alike. Where it keeps connections, they are held to the end of the run.
     pub stack: Arc<Stack>,
     /// None: phones without certificates.

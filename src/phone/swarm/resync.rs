@@ -8,9 +8,10 @@ use fastrand::Rng;
 
 use super::fault::{Fault, misbehave};
 use super::fleet::user_agent;
-use super::{FleetError, Plan};
+use super::session::session;
+use super::{Acs, FleetError, Plan};
 use crate::phone::network::{Keep, Network, Received};
-use crate::phone::{FetchError, Identity, Method, Request};
+use crate::phone::{FetchError, Identity, Method, Request, State};
 
 /// A phone between resyncs.
 pub(super) struct Phone {
@@ -21,6 +22,8 @@ pub(super) struct Phone {
     /// Since it was last served.
     pub failures: u32,
     pub was_served: bool,
+    /// What it remembers of its ACS; none before the first session. Some 5 kB where it was set up.
+    pub acs: Option<Box<State>>,
 }
 
 /// What chance decides: each has its own.
@@ -58,7 +61,7 @@ pub(super) struct Done {
 
 impl Phone {
     pub fn new(number: u32) -> Box<Self> {
-        Box::new(Self { number, network: None, attempts: 0, failures: 0, was_served: false })
+        Box::new(Self { number, network: None, attempts: 0, failures: 0, was_served: false, acs: None })
     }
 
     pub fn holds_connection(&self) -> bool {
@@ -103,19 +106,40 @@ pub(super) async fn resync(mut phone: Box<Phone>, plan: Arc<Plan>, due: Instant)
     let fault = plan.faults.roll(&mut rng);
     let prepared = phone.prepare(&plan);
     let preparing = began.elapsed();
-    let result = match (prepared, &phone.network) {
-        (Ok(()), Some(network)) => ask(&plan, phone.number, network, fault, rng).await,
-        (Err(error), _) => Err(error),
-        (Ok(()), None) => Err(FetchError::Broken("the phone is not prepared".to_owned())),
+    let Phone { number, network, acs, .. } = &mut *phone;
+    let result = match (prepared, network, &plan.acs, fault) {
+        (Err(error), ..) => Err(error),
+        (Ok(()), Some(network), Some(server), None) => hold(&plan, server, *number, network, acs).await,
+        (Ok(()), Some(network), ..) => ask(&plan, *number, network, fault, rng).await,
+        (Ok(()), None, ..) => Err(FetchError::Broken("the phone is not prepared".to_owned())),
     };
     Outcome { phone, due, began, preparing, ended: Instant::now(), result, fault }
+}
+
+/// Has a session with the ACS.
+async fn hold(
+    plan: &Plan,
+    server: &Acs,
+    number: u32,
+    network: &Network,
+    state: &mut Option<Box<State>>,
+) -> Result<Done, FetchError> {
+    let url = format!("{}{}", plan.server, server.path);
+    let done = session(identity(plan, number)?, url, network, state).await;
+    if !server.keep_connection {
+        network.close();
+    }
+    done
 }
 
 async fn ask(plan: &Plan, number: u32, network: &Network, fault: Option<Fault>, rng: Rng) -> Result<Done, FetchError> {
     let identity = identity(plan, number)?;
     let request = Request {
         method: Method::Get,
-        url: format!("{}{}", plan.server, plan.fleet.path(&identity)),
+        url: match &plan.acs {
+            Some(acs) => format!("{}{}", plan.server, acs.path),
+            None => format!("{}{}", plan.server, plan.fleet.path(&identity)),
+        },
         user_agent: user_agent(&identity),
         headers: Vec::new(),
         body: Bytes::new(),
