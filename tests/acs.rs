@@ -271,6 +271,10 @@ fn whoever_may_not_have_the_phones_files_gets_no_session() {
     assert_eq!(refusals, ["no-proof", "unknown-device", "unknown-device"]);
     let get = server.plain_curl("/cwmp", &[]).unwrap();
     assert_eq!((get.status, get.header("allow")), (405, Some("POST")));
+    // Nor one that is to speak to no ACS.
+    write_device(&server.deployment, &format!("{HERE}[acs]\nenabled = false\n"), "Bar");
+    server.reload().unwrap();
+    assert_eq!(phone.inform(&server, &["0 BOOTSTRAP"]).unwrap(), known);
 }
 
 #[test]

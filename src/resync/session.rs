@@ -144,6 +144,9 @@ impl Asking<'_> {
             self.compare(&device);
             self.remember(&device);
             let settings = self.generation.settings(&device);
+            if settings.boolean("acs.enabled") == Some(false) {
+                return Err(refused(Refusal::NoProof, format!("acs.enabled is false for {}", device.mac)));
+            }
             let access = Access::for_sessions(&settings);
             self.check_access(false, &access, &device, Opening::default())?;
             return Ok((device, settings));

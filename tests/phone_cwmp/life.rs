@@ -23,7 +23,13 @@ pub(super) const PROFILE: &str = "Device.Services.VoiceService.1.VoiceProfile.1.
 
 /// The example, served, with an ACS that its phones are told of.
 pub(super) fn served(acs: &str) -> Running {
+    served_as("", |_| acs.to_owned())
+}
+
+/// The same with more in its configuration; `acs` is asked what its phones are told when it runs.
+pub(super) fn served_as(config: &str, acs: impl FnOnce(&Running) -> String) -> Running {
     let deployment = Deployment::example();
+    deployment.append_config(config);
     let phones = ALL.map(|(mac, model, serial, _)| (mac, (mac == CISCO.0).then_some((model, serial))));
     deployment.certificates(&phones);
     let config = fs::read_to_string(deployment.path("resyncd.toml")).unwrap();
@@ -33,6 +39,7 @@ pub(super) fn served(acs: &str) -> Running {
     fs::write(own, format!("serial = \"{}\"\n{text}", GRANDSTREAM.2)).unwrap();
     let running = deployment.start();
     let url = format!("https://localhost:{}", running.port("https"));
+    let acs = acs(&running);
     let defaults = fs::read_to_string(running.deployment.path("profiles/defaults.toml")).unwrap();
     let defaults = defaults.replace("https://localhost:8443", &url);
     running

@@ -15,7 +15,7 @@ pub use error::TaskError;
 pub use order::{Bulk, BulkOrder, Order, Ordered};
 pub use prepare::Session;
 pub use run::Run;
-pub use spec::{Given, Mistake, Notify, Spec, shown};
+pub use spec::{Given, Mistake, Spec, shown};
 pub use tickets::{Serves, Ticket};
 pub use transfers::Redeemed;
 pub use veil::Veil;

@@ -10,13 +10,13 @@ use time::OffsetDateTime;
 use super::Tasks;
 use super::diagnostic::Diagnostic;
 use super::run::{Run, Then};
-use super::spec::{Given, Notify, Spec};
+use super::spec::{Given, Spec};
 use super::tickets::{Serves, Ticket};
 use super::veil::Veil;
 use crate::acs::wire;
 use crate::cwmp::message::{
-    Download, Notification, ObjectChange, ParameterValue, Request, ScheduleInform, SetParameterAttribute,
-    SetParameterValues, Upload, Value, ValueKind,
+    Download, ObjectChange, ParameterValue, Request, ScheduleInform, SetParameterAttribute, SetParameterValues, Upload,
+    Value, ValueKind,
 };
 use crate::model::{MacAddr, Secret};
 use crate::packs::data_model::{Content, DataModel, FileType, Kind, Rpc};
@@ -207,14 +207,11 @@ impl Session<'_> {
                 paths.chunks(batch).map(|some| Request::GetParameterAttributes(some.to_vec())).collect(),
                 Then::Done,
             ),
-            Spec::Attributes { paths, notification: Some(notify) } => {
+            Spec::Attributes { paths, notification: Some(word) } => {
+                let notification = wire::attribute(word.parse()?);
                 let one = |path: &String| SetParameterAttribute {
                     name: path.clone(),
-                    notification: Some(match notify {
-                        Notify::Off => Notification::Off,
-                        Notify::Passive => Notification::Passive,
-                        Notify::Active => Notification::Active,
-                    }),
+                    notification: Some(notification),
                     access_list: None,
                 };
                 run(vec![Request::SetParameterAttributes(paths.iter().map(one).collect())], Then::Done)

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::model::data_path;
-use crate::packs::data_model::{Content, Kind};
+use crate::packs::data_model::{Content, Kind, Notification};
 
 /// Most paths or values of one task.
 pub const MOST_PATHS: usize = 1000;
@@ -43,8 +43,10 @@ pub enum Spec {
     /// Read the attributes of parameters; or set their notification.
     Attributes {
         paths: Vec<String>,
+        /// `off`, `passive` or `active`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        notification: Option<Notify>,
+        #[schema(pattern = "^(off|passive|active)$")]
+        notification: Option<String>,
     },
     /// Add an instance of an object.
     AddObject {
@@ -128,17 +130,6 @@ pub enum Given {
     Sealed {
         sealed: String,
     },
-}
-
-/// Whether a phone tells of a change by itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema, clap::ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum Notify {
-    Off,
-    /// In its next session.
-    Passive,
-    /// By opening a session.
-    Active,
 }
 
 /// What is wrong with a task, and where in it.
@@ -256,6 +247,11 @@ impl Spec {
             }
             Self::ScheduleInform { seconds: 0 } => wrong("seconds".to_owned(), "must be 1 or more".to_owned()),
             Self::ScheduleInform { .. } | Self::Transfers {} | Self::Reboot {} | Self::FactoryReset {} => {}
+        }
+        if let Self::Attributes { notification: Some(word), .. } = self
+            && let Err(error) = word.parse::<Notification>()
+        {
+            wrong("notification".to_owned(), error);
         }
         if let Self::Download { file_type: Some(name), .. } | Self::Upload { file_type: Some(name), .. } = self {
             check_length(name, "file_type", 64, &mut wrong);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::acs::task::{Given, Notify, Spec};
+use crate::acs::task::{Given, Spec};
 use crate::cli::{Failure, assignment};
 
 /// What the phone is asked for.
@@ -35,9 +35,9 @@ pub enum What {
     Attributes {
         #[arg(required = true)]
         paths: Vec<String>,
-        /// Whether the phone is to tell of changes by itself.
-        #[arg(long, value_enum)]
-        notification: Option<Notify>,
+        /// Whether the phone is to tell of changes by itself: off, passive (in its next session) or active (by opening one).
+        #[arg(long, value_name = "HOW")]
+        notification: Option<String>,
     },
     /// Add an instance of an object: Device.….VoiceProfile.
     AddObject {
@@ -145,7 +145,7 @@ impl What {
             }
             Self::Names { path, next_level } => Spec::Names { path: path.clone(), next_level: *next_level },
             Self::Attributes { paths, notification } => {
-                Spec::Attributes { paths: paths.clone(), notification: *notification }
+                Spec::Attributes { paths: paths.clone(), notification: notification.clone() }
             }
             Self::AddObject { path } => Spec::AddObject { path: path.clone() },
             Self::DeleteObject { path } => Spec::DeleteObject { path: path.clone() },
