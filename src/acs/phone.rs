@@ -81,6 +81,8 @@ impl Phone {
             let found = all.find(|parameter| parameter.name.split_once('.').is_some_and(|(_, rest)| rest == name))?;
             Some(cut(&found.value.text(&crate::cwmp::Quirks::default())).to_owned())
         };
+        // Where it is reached, a phone tells when that has changed: until then it is where it was. From the factory it comes anew.
+        let lasting = if inform.has(&EventCode::Bootstrap) { Said::default() } else { before.clone() };
         self.said = Said {
             manufacturer: text(&inform.device.manufacturer),
             oui: text(&inform.device.oui),
@@ -88,8 +90,10 @@ impl Phone {
             serial_number: text(&inform.device.serial_number),
             hardware: parameter("DeviceInfo.HardwareVersion"),
             software: parameter("DeviceInfo.SoftwareVersion"),
-            connection_request_url: parameter("ManagementServer.ConnectionRequestURL"),
-            udp_address: parameter("ManagementServer.UDPConnectionRequestAddress"),
+            connection_request_url: parameter("ManagementServer.ConnectionRequestURL")
+                .or_else(|| lasting.connection_request_url.clone()),
+            udp_address: parameter("ManagementServer.UDPConnectionRequestAddress")
+                .or_else(|| lasting.udp_address.clone()),
             began: milliseconds(OffsetDateTime::now_utc()),
             events: inform.events.iter().take(EVENTS).map(|event| cut(&event.code.to_string()).to_owned()).collect(),
             retries: inform.retry_count,

@@ -229,7 +229,15 @@ impl Acs {
                 None => format!("it has transferred a file by itself ({})", transfer.file_type),
                 Some(fault) => format!("it has failed to transfer a file by itself: {}", fault.code),
             },
-            PhoneAsk::RequestDownload(wish) => format!("it asks for a file ({})", wish.file_type),
+            PhoneAsk::RequestDownload(wish) => {
+                let wanted = self.store.within(PATIENCE, self.tasks.wanted(live.mac, &wish.file_type)).await;
+                let came = match wanted {
+                    Ok(Ok(came)) => came,
+                    Ok(Err(error)) => error.to_string(),
+                    Err(error) => error.to_string(),
+                };
+                format!("it asks for a file ({}), {came}", wish.file_type)
+            }
             PhoneAsk::Kicked(_) => "it was sent by a web page".to_owned(),
         };
         if let Some(work) = &mut live.state().work

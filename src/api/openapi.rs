@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn, PathItem};
-use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
+use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, Schema, SchemaType, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{
     Components, ContentBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Ref, RefOr, Required,
@@ -17,6 +17,7 @@ use utoipa_axum::router::OpenApiRouter;
 use super::problem::{Document, Mistake, PROBLEM_JSON};
 use super::query::{Nothing, Query};
 use super::{BASE, Problem, once, resources};
+use crate::acs::task::Spec;
 
 const ABOUT: &str = "Devices, groups and what phones do, for your own programs. docs/api.md tells of tokens, pages, ETags, \
                      idempotency keys and webhooks. Every error is a problem (RFC 9457).";
@@ -69,6 +70,9 @@ pub fn document() -> OpenApi {
     let mut components = document.components.take().unwrap_or_else(Components::new);
     components.schemas.insert(Document::name().into_owned(), Document::schema());
     components.schemas.insert(Mistake::name().into_owned(), Mistake::schema());
+    if let Some(RefOr::T(Schema::OneOf(tasks))) = components.schemas.get_mut(&*Spec::name()) {
+        tasks.items.iter_mut().for_each(close);
+    }
     let bearer = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
         .description(Some("A token of `resyncd token create`"))
@@ -107,6 +111,13 @@ fn complete(item: &mut PathItem) {
         if makes {
             operation.parameters.get_or_insert_with(Vec::new).push(idempotency_key());
         }
+    }
+}
+
+/// Says that an object holds nothing but its properties, which is not told of the variants of a type.
+fn close(schema: &mut RefOr<Schema>) {
+    if let RefOr::T(Schema::Object(object)) = schema {
+        object.additional_properties = Some(Box::new(AdditionalProperties::FreeForm(false)));
     }
 }
 

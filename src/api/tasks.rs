@@ -261,6 +261,12 @@ pub async fn post_task_bulk(
         let mistake = Mistake::at("/all", "say which devices: by group, model or text, or all = true");
         return Err(Problem::of(Kind::Invalid, vec![mistake]));
     }
+    for (pointer, text) in [("/group", &group), ("/model", &model), ("/text", &text)] {
+        // A text like any other, but one that no database takes.
+        if text.as_ref().is_some_and(|text| text.contains('\0')) {
+            return Err(Problem::of(Kind::Invalid, vec![Mistake::at(pointer, "may not hold U+0000")]));
+        }
+    }
     for (pointer, number) in [("/rate", rate), ("/stop_after", stop_after)] {
         within(pointer, number, 1, 1_000_000)?;
     }

@@ -31,7 +31,8 @@ impl Phones {
         body: Incoming,
         turn: OwnedSemaphorePermit,
     ) -> Response<Body> {
-        let Redeemed { id, device, serves } = match endpoint.tasks().redeem(ticket, PATIENCE).await {
+        let source = asked.connection.peer.ip();
+        let Redeemed { id, device, serves } = match endpoint.tasks().redeem(ticket, source, PATIENCE).await {
             Ok(Some(redeemed)) => redeemed,
             Ok(None) => return self.serve(asked, parts, body, turn).await,
             Err(error) => {
@@ -52,7 +53,7 @@ impl Phones {
                 let asked = Request { vouched: Some(&vouched), ..asked.clone() };
                 self.give_back(upload, &asked).await
             }
-            Serves::Upload(name) if !is_read => {
+            Serves::Upload(name) if matches!(asked.method, "PUT" | "POST") => {
                 // A body takes its time, and has bounds of its own.
                 drop(turn);
                 let asked = Request { vouched: Some(&vouched), ..asked.clone() };

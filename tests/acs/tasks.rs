@@ -140,6 +140,8 @@ fn what_a_phone_cannot_do_is_refused_before_it_is_asked() {
     assert!(refused(&server, &[MAC, "set", &format!("{VERSION}=9")]).contains("is read-only"));
     assert!(refused(&server, &[MAC, "ping", "192.0.2.1"]).contains("no diagnostic for ping"));
     assert!(refused(&server, &[MAC, "download", "trusted-certificates"]).contains("file: say which file it is"));
+    assert!(refused(&server, &[MAC, "download"]).contains("firmware.url is not set"));
+    assert!(refused(&server, &[MAC, "download", "configuration"]).contains("the pack names no file for it"));
     assert!(refused(&server, &["00085d0000ff", "reboot"]).contains("there is no device 00085d0000ff"));
     assert!(refused(&server, &[MAC, "download", "configuration", "--restore", "nonsense"]).contains("restore: "));
     let client = Client::of(&server, "write", None);
@@ -198,6 +200,25 @@ fn firmware_is_fetched_by_a_url_of_its_own_and_not_when_it_runs_already() {
         reason.contains("download failed: 9016") && reason.contains("a transfer that nothing waits for"),
         "{reason}"
     );
+}
+
+#[test]
+fn a_phone_that_asks_for_its_firmware_gets_it() {
+    let server = server("[firmware]\nurl = \"/firmware/6867i.st\"\n");
+    let mut phone = Phone::new();
+    let wish = |kind: &str| format!("<cwmp:RequestDownload><FileType>{kind}</FileType></cwmp:RequestDownload>");
+    phone.news = vec![wish("1 Firmware Upgrade Image"), wish("1 Firmware Upgrade Image"), wish("9 Nothing")];
+    if !phone.session(&server, &["0 BOOTSTRAP"]) {
+        return;
+    }
+    let reason = server.last_event()["reason"].as_str().unwrap().to_owned();
+    for part in ["which task ", "as it did not long ago", "which its pack does not know"] {
+        assert!(reason.contains(part), "{reason}");
+    }
+    assert!(phone.session(&server, &["2 PERIODIC"]));
+    let [method, _, kind, url] = phone.transfers.pop().unwrap();
+    assert_eq!((method.as_str(), kind.as_str()), ("Download", "1 Firmware Upgrade Image"));
+    assert_eq!(server.plain_curl(url.strip_prefix("http://localhost").unwrap(), &[]).unwrap().text(), "new firmware");
 }
 
 #[test]

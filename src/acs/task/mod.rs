@@ -20,12 +20,14 @@ pub use tickets::{Serves, Ticket};
 pub use transfers::Redeemed;
 pub use veil::Veil;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use time::OffsetDateTime;
 
 use crate::fleet::Fleet;
 use crate::store::StoreError;
+use crate::tokens::Brake;
 
 /// How long a task that is over is kept.
 const KEEP: time::Duration = time::Duration::days(30);
@@ -34,11 +36,13 @@ const KEEP: time::Duration = time::Duration::days(30);
 #[derive(Debug, Clone)]
 pub struct Tasks {
     fleet: Fleet,
+    /// Of those who come with tickets that open nothing.
+    tickets: Arc<Brake>,
 }
 
 impl Tasks {
     pub fn new(fleet: Fleet) -> Self {
-        Self { fleet }
+        Self { fleet, tickets: Arc::default() }
     }
 
     /// Ends tasks whose time is over, and forgets those that are long over.

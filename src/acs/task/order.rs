@@ -275,10 +275,23 @@ fn check_for(spec: &Spec, generation: &Generation, device: &Device, model: &Data
                 }
             }
         }
-        Spec::Download { content, file_type: None, .. } => {
-            let content = content.parse::<Content>().ok();
-            if content.is_none_or(|content| model.files.download_of(content).is_none()) {
+        Spec::Download { content, file, restore, file_type, .. } => {
+            let content = content.parse::<Content>().unwrap_or_default();
+            let known = match file_type {
+                Some(name) => model.files.download.iter().find(|one| one.name == *name),
+                None => model.files.download_of(content),
+            };
+            if file_type.is_none() && known.is_none() {
                 wrong("file_type", "say it as SOAP has it: the pack names none for this content".to_owned());
+            }
+            let is_named = file.is_some() || restore.is_some();
+            if content == Content::Firmware {
+                let settings = generation.settings(device);
+                if !is_named && settings.text("firmware.url").is_none_or(str::is_empty) {
+                    wrong("file", "say which: firmware.url is not set for the device".to_owned());
+                }
+            } else if !is_named && known.is_none_or(|known| known.file.is_none()) {
+                wrong("file", "say which, or what is to be restored: the pack names no file for it".to_owned());
             }
         }
         Spec::Upload { content, file_type: None, .. } => {

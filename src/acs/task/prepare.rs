@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 use time::OffsetDateTime;
@@ -103,6 +103,7 @@ impl Tasks {
                     Ok(ticket) => {
                         let (digest, serves) = (ticket.digest(), serves.to_string());
                         store.in_time(patience, store.give_ticket(&row.id, &digest, &serves)).await?;
+                        self.tickets.right(&digest, Instant::now());
                         request.with(ticket.url(&server, &name), &row, word)
                     }
                     Err(error) => Run::impossible(row.id, word, format!("there is no randomness: {error}")),

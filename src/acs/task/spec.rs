@@ -79,6 +79,7 @@ pub enum Spec {
         #[serde(default)]
         always: bool,
         #[serde(default)]
+        #[schema(maximum = 4294967295_u32)]
         delay_seconds: u32,
     },
     /// Have the phone send a file, which is kept among the uploads.
@@ -88,24 +89,30 @@ pub enum Spec {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         file_type: Option<String>,
         #[serde(default)]
+        #[schema(maximum = 4294967295_u32)]
         delay_seconds: u32,
     },
     /// Have the phone send echo requests.
     Ping {
         host: String,
         #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(maximum = 4294967295_u32)]
         count: Option<u32>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(maximum = 4294967295_u32)]
         timeout_ms: Option<u32>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(maximum = 4294967295_u32)]
         bytes: Option<u32>,
     },
     /// Have the phone find the way to a host.
     Traceroute {
         host: String,
         #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(maximum = 4294967295_u32)]
         timeout_ms: Option<u32>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(maximum = 4294967295_u32)]
         hops: Option<u32>,
     },
     /// Have the phone fetch a URL and measure that (TR-143).

@@ -21,7 +21,7 @@ pub struct List {
     format: output::Rows,
 }
 
-const COLUMNS: [&str; 7] = ["mac", "product", "software", "holds", "refused", "changed", "last seen"];
+const COLUMNS: [&str; 8] = ["mac", "product", "software", "holds", "refused", "changed", "tasks", "last seen"];
 
 impl List {
     pub fn run(&self, config: &Config) -> Result<Ending, Failure> {
@@ -51,6 +51,7 @@ impl List {
                     phone.holds.as_deref().map_or_else(|| "no".to_owned(), short),
                     phone.refused.len().to_string(),
                     phone.changed.len().to_string(),
+                    row.open_tasks.to_string(),
                     rfc3339(row.last_seen),
                 ]
             })
@@ -75,6 +76,7 @@ pub(super) fn as_json(phone: &Phone, row: &AcsRow) -> serde_json::Value {
         "mac": row.mac,
         "first_seen": rfc3339(row.first_seen),
         "last_seen": rfc3339(row.last_seen),
+        "open_tasks": row.open_tasks,
     });
     if let (Some(all), Ok(serde_json::Value::Object(own))) = (value.as_object_mut(), serde_json::to_value(phone)) {
         all.extend(own);
