@@ -130,7 +130,7 @@ fn what_a_phone_says_of_a_refusal_repeats_no_secret_and_begins_no_line() {
         return;
     }
     let reason = server.last_event()["reason"].as_str().unwrap().to_owned();
-    assert!(reason.contains(&format!("{PASSWORD} (9007 Invalid parameter value)")), "{reason}");
+    assert!(reason.contains(&format!("{PASSWORD} (9007 *** is too short INFO another line)")), "{reason}");
     let shown = server.deployment.run(&["acs", "show", MAC]);
     let shown = String::from_utf8(shown.stdout).unwrap();
     for text in [&reason, &shown] {

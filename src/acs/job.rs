@@ -19,6 +19,7 @@ use crate::cwmp::message::{
     SetParameterAttribute, SetParameterValues, Value,
 };
 use crate::cwmp::session::Failure;
+use crate::model::Secret;
 use crate::packs::data_model::Kind;
 
 /// Most methods that are kept of what a phone says it knows: there are fifteen, and some of makers' own.
@@ -109,7 +110,8 @@ enum Ask {
 }
 
 impl Job {
-    /// `must_look`: what is known of the phone may not hold any more. `wish` is asked for only where it has to be looked at.
+    /// `must_look`: what is known of the phone may not hold any more. `wish` is asked for only where it has to be looked at. `veil` hides what
+    /// of the phone's words nobody may see.
     ///
     /// # Errors
     /// Those of `wish`.
@@ -118,11 +120,14 @@ impl Job {
         revision: String,
         must_look: bool,
         family: Option<Vec<Method>>,
+        mut veil: Veil,
         wish: impl FnOnce() -> Result<Option<Wish>, E>,
     ) -> Result<Self, E> {
         phone.refusals_at(&revision);
         let held = phone.holds.as_deref() == Some(revision.as_str());
         let wish = if held && !must_look { None } else { wish()? };
+        let blind = wish.iter().flat_map(|wish| &wish.parameters).filter(|wanted| wanted.readable.is_none());
+        veil.hide(blind.map(|wanted| Secret::new(wanted.value.text(&crate::cwmp::Quirks::default()).as_bytes())));
         Ok(Self {
             phone,
             revision,
@@ -137,14 +142,14 @@ impl Job {
             family,
             runs: Vec::new(),
             out_run: None,
-            veil: Veil::default(),
+            veil,
         })
     }
 
-    /// Adds what the phone is to be asked for beside its settings. `veil` hides what of its answers nobody may see.
-    pub fn add(&mut self, runs: Vec<Run>, veil: Veil) {
+    /// Adds what the phone is to be asked for beside its settings, and what it is given by that and nobody may see.
+    pub fn add(&mut self, runs: Vec<Run>, secrets: Vec<Secret>) {
         self.runs.extend(runs);
-        self.veil = veil;
+        self.veil.hide(secrets);
     }
 
     /// What the phone told of itself.
@@ -415,13 +420,6 @@ impl Job {
         }
     }
 
-    /// A phone's own words about a refusal; none where they repeat something secret that it was given.
-    fn harmless<'t>(&self, text: &'t str) -> &'t str {
-        let wanted = self.wish.iter().flat_map(|wish| &wish.parameters).filter(|wanted| wanted.readable.is_none());
-        let mut secrets = wanted.map(|wanted| wanted.value.text(&crate::cwmp::Quirks::default()));
-        if secrets.any(|secret| !secret.is_empty() && text.contains(&*secret)) { "" } else { text }
-    }
-
     /// The phone has refused a request.
     fn refused(&mut self, ask: Ask, fault: &Fault) {
         let places = match &ask {
@@ -445,7 +443,7 @@ impl Job {
                 let told: Vec<_> =
                     by_name.iter().filter_map(|place| Some((self.path(&ask, *place)?, named(place)?))).collect();
                 for (path, parameter) in told {
-                    let words = self.harmless(&parameter.text).to_owned();
+                    let words = self.veil.text(&parameter.text);
                     self.phone.refuse(&path, parameter.code, &words);
                 }
                 if !rest.is_empty() {
@@ -458,7 +456,7 @@ impl Job {
             [] => {}
             [place] => {
                 if let Some(path) = self.path(&ask, *place) {
-                    let words = self.harmless(&fault.text).to_owned();
+                    let words = self.veil.text(&fault.text);
                     self.phone.refuse(&path, fault.code, &words);
                 }
             }

@@ -138,7 +138,8 @@ impl Acs {
         event.vendor = event.vendor.or_else(|| said(&phone.said.manufacturer));
         event.model = event.model.or_else(|| said(&phone.said.product_class));
         event.firmware = event.firmware.or_else(|| phone.said.software.clone());
-        let job = match Job::new(phone, revision, must_look, methods_of(&opened), || self.wish(&opened)) {
+        let veil = Veil::new(opened.generation.packs.clone(), opened.device.model);
+        let job = match Job::new(phone, revision, must_look, methods_of(&opened), veil, || self.wish(&opened)) {
             Ok(job) => job,
             Err(error) => {
                 let event =
@@ -175,9 +176,8 @@ impl Acs {
             settings: &opened.settings,
             software: software.as_deref(),
         };
-        let mut veil = Veil::new(opened.generation.packs.clone(), opened.device.model);
-        let runs = match self.tasks.take(&session, &mut veil, PATIENCE).await {
-            Ok(runs) => runs,
+        let (runs, secrets) = match self.tasks.take(&session, PATIENCE).await {
+            Ok(taken) => taken,
             Err(error) => {
                 tracing::warn!(mac = %live.mac, "the tasks of the phone can't be taken: {error}");
                 return;
@@ -185,7 +185,7 @@ impl Acs {
         };
         let left = match &mut live.state().work {
             Some(work) => {
-                work.job.add(runs, veil);
+                work.job.add(runs, secrets);
                 None
             }
             None => Some(runs),

@@ -12,7 +12,6 @@ use super::diagnostic::Diagnostic;
 use super::run::{Run, Then};
 use super::spec::{Given, Spec};
 use super::tickets::{Serves, Ticket};
-use super::veil::Veil;
 use crate::acs::wire;
 use crate::cwmp::message::{
     Download, ObjectChange, ParameterValue, Request, ScheduleInform, SetParameterAttribute, SetParameterValues, Upload,
@@ -67,27 +66,22 @@ pub(super) fn sealed_place(id: &str, path: &str) -> String {
 }
 
 impl Tasks {
-    /// Takes the tasks of a phone that are due, for its session.
+    /// Takes the tasks of a phone that are due, for its session; and tells what of them nobody may see.
     ///
     /// # Errors
     /// When the database is away.
-    pub async fn take(
-        &self,
-        session: &Session<'_>,
-        veil: &mut Veil,
-        patience: Duration,
-    ) -> Result<Vec<Run>, StoreError> {
+    pub async fn take(&self, session: &Session<'_>, patience: Duration) -> Result<(Vec<Run>, Vec<Secret>), StoreError> {
         let (store, now) = (self.fleet.store(), OffsetDateTime::now_utc());
         let mac = session.device.mac;
         let rows = store.in_time(patience, store.take_tasks(mac, now, now + LEASE, MOST)).await?;
-        let mut runs = Vec::new();
+        let (mut runs, mut secrets) = (Vec::new(), Vec::new());
         for row in rows {
             let Ok(stored) = serde_json::from_str::<Spec>(&row.spec) else {
                 runs.push(Run::impossible(row.id, "task", "it can't be read: it is another version's".to_owned()));
                 continue;
             };
             let (word, id) = (stored.word(), row.id.clone());
-            let prepared = match self.opened(stored, &row.id, veil) {
+            let prepared = match self.opened(stored, &row.id, &mut secrets) {
                 Ok(spec) if row.state == TaskState::Started => match session.looked_at(&row, &spec) {
                     Some(run) => Prepared::Run(run),
                     None => continue,
@@ -110,7 +104,7 @@ impl Tasks {
                 },
             });
         }
-        Ok(runs)
+        Ok((runs, secrets))
     }
 
     /// Gives tasks back that were taken for a session that did not come about.
@@ -131,8 +125,8 @@ impl Tasks {
         store.in_time(patience, store.end_tasks(mac, &ends, OffsetDateTime::now_utc())).await
     }
 
-    /// The task with its secrets as they are, which `veil` hides from then on.
-    fn opened(&self, spec: Spec, id: &str, veil: &mut Veil) -> Result<Opened, VaultError> {
+    /// The task with its secrets as they are, which are added to `secrets`.
+    fn opened(&self, spec: Spec, id: &str, secrets: &mut Vec<Secret>) -> Result<Opened, VaultError> {
         let Spec::Set { values, types } = spec else { return Ok(Opened { spec, values: BTreeMap::new() }) };
         let mut opened = BTreeMap::new();
         for (path, value) in &values {
@@ -140,7 +134,7 @@ impl Tasks {
                 Given::Text(text) => Plain::Text(text.clone()),
                 Given::Sealed { sealed } => {
                     let secret = self.fleet.vault().open(&sealed_place(id, path), sealed)?;
-                    veil.hide([secret.clone()]);
+                    secrets.push(secret.clone());
                     Plain::Secret(secret)
                 }
             };

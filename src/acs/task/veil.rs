@@ -43,9 +43,9 @@ impl Veil {
         if !text.is_empty() && self.is_secret(path) { MASK.to_owned() } else { self.text(&text) }
     }
 
-    /// A text of the phone's as it may be kept.
+    /// A text of the phone's as it may be kept: one line.
     pub fn text(&self, text: &str) -> String {
-        let mut shown = text.to_owned();
+        let mut shown = text.replace(char::is_control, " ");
         for secret in &self.given {
             if let Some(secret) = secret.expose_text().filter(|secret| shown.contains(secret)) {
                 shown = shown.replace(secret, MASK);
@@ -73,7 +73,7 @@ mod tests {
         assert_eq!(shown(&veil, "Device.X.Line.1.SIP.AuthPassword", ""), "");
         assert_eq!(shown(&veil, "Device.X.Line.1.SIP.AuthUserName", "1001"), "1001");
         veil.hide([Secret::new("hunter2"), Secret::new("")]);
-        assert_eq!(veil.text("no such value: hunter2"), "no such value: ***");
+        assert_eq!(veil.text("no such\nvalue: hunter2"), "no such value: ***");
         assert_eq!(shown(&veil, "Device.X.Note", "is hunter2"), "is ***");
     }
 }
