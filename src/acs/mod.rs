@@ -6,11 +6,13 @@
 //! it is asked for are its tasks ([`task`]).
 
 mod calls;
+mod drive;
 mod job;
 mod phone;
 pub mod request;
 mod server;
 mod sessions;
+mod summary;
 pub mod task;
 mod wire;
 

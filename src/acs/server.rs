@@ -8,18 +8,20 @@ use sha2::Sha256;
 use time::OffsetDateTime;
 use tokio::sync::watch;
 
-use super::job::{Done, Job, WantedValue, Wish};
+use super::drive::Ended;
+use super::job::{Job, WantedValue, Wish};
 use super::phone::Phone;
 use super::request::Arrivals;
 use super::sessions::{Live, Sessions, State, Work};
+use super::summary::summary;
 use super::task::{self, Tasks, Veil};
 use super::wire;
 use crate::cwmp::message::{EventCode, FaultCode, Inform, Method};
-use crate::cwmp::session::{Effect, End, Input, PhoneAsk, Session, Token};
+use crate::cwmp::session::{End, Input, PhoneAsk, Session, Token};
 use crate::cwmp::soap::Envelope;
 use crate::events::{Event, Outcome, Recorder, Refusal, cut};
 use crate::fleet::Fleet;
-use crate::model::{MacAddr, Secret};
+use crate::model::Secret;
 use crate::packs::data_model::Access;
 use crate::render::{Limit, Shown};
 use crate::resync::{Connection, OpenedSession};
@@ -67,23 +69,6 @@ pub enum Answered {
     Status(u16),
     /// 503: the phone is to come back.
     TryLater,
-}
-
-/// How far a session went by itself.
-struct Driven {
-    /// To the POST; none where something has to be done first.
-    answer: Option<Answered>,
-    /// What has to be done first.
-    asked: Option<PhoneAsk>,
-    ended: Vec<Ended>,
-}
-
-/// A session that came to its end, to be told.
-struct Ended {
-    mac: MacAddr,
-    work: Box<Work>,
-    end: End,
-    opened: Instant,
 }
 
 impl Acs {
@@ -378,85 +363,4 @@ fn quirks_of(opened: &OpenedSession) -> crate::packs::data_model::Quirks {
     let model = opened.device.model;
     let pack = opened.generation.packs.get(model.pack).and_then(|pack| pack.data_model.as_ref());
     pack.map(|data_model| data_model.quirks(Some(model.model)).clone()).unwrap_or_default()
-}
-
-impl State {
-    /// Does what the protocol asks for, until the POST is answered.
-    fn drive(&mut self, input: Input, mac: MacAddr, opened: Instant) -> Driven {
-        self.last = Instant::now();
-        let (mut answer, mut asked, mut ended) = (None, None, Vec::new());
-        if let Some(work) = &mut self.work {
-            work.messages += 1;
-        }
-        let mut next = Some(input);
-        while let Some(input) = next.take() {
-            let (session, effects) = std::mem::take(&mut self.session).step(input);
-            self.session = session;
-            for effect in effects {
-                match effect {
-                    Effect::Reply(reply) => {
-                        let envelope = reply.write(&self.quirks);
-                        if let Some(work) = &mut self.work {
-                            work.event.bytes += u64::try_from(envelope.len()).unwrap_or(0);
-                        }
-                        answer = Some(Answered::Reply { envelope, cookie: None });
-                    }
-                    Effect::NoContent => answer = Some(Answered::NoContent),
-                    Effect::Status(status) => answer = Some(Answered::Status(status)),
-                    // Who may have a session was decided before it began.
-                    Effect::Informed(_) => next = Some(Input::Accepted),
-                    Effect::PhoneAsked(ask) => asked = Some(*ask),
-                    Effect::AskForWork => {
-                        next = Some(Input::Work(self.work.as_mut().and_then(|work| work.job.next_request())))
-                    }
-                    Effect::Answered { outcome, .. } => {
-                        if let Some(work) = &mut self.work {
-                            work.job.answered(outcome);
-                        }
-                    }
-                    Effect::End(end) => {
-                        if let Some(work) = self.work.take() {
-                            ended.push(Ended { mac, work, end, opened });
-                        }
-                    }
-                }
-            }
-        }
-        Driven { answer, asked, ended }
-    }
-}
-
-/// A session in one line.
-fn summary(phone: &Phone, done: &Done, told: Vec<String>, end: &End, messages: u32) -> String {
-    let mut parts = vec![phone.said.events.join(", ")];
-    parts.extend(told);
-    if done.set > 0 {
-        parts.push(format!("{} parameters set", done.set));
-    }
-    if done.notifications > 0 {
-        parts.push(format!("{} notifications set", done.notifications));
-    }
-    if !done.restored.is_empty() {
-        parts.push(format!("changed on the phone and set back: {}", done.restored.join(", ")));
-    }
-    if !phone.changed.is_empty() {
-        let paths: Vec<_> = phone.changed.iter().map(|changed| changed.path.as_str()).collect();
-        parts.push(format!("changed on the phone and kept: {}", paths.join(", ")));
-    }
-    if !phone.refused.is_empty() {
-        let refused: Vec<_> =
-            phone.refused.iter().map(|one| format!("{} ({} {})", one.path, one.fault, one.why)).collect();
-        parts.push(format!("refused by the phone: {}", refused.join(", ")));
-    }
-    match end {
-        End::Done => {}
-        End::Refused(code) => parts.push(format!("refused: {code}")),
-        End::OutOfTurn => parts.push("the phone sent what nobody waited for".to_owned()),
-        End::Unreadable(error) => parts.push(error.to_string()),
-        End::Restarted => parts.push("the phone began anew".to_owned()),
-        End::TimedOut => parts.push("the phone did not go on with it".to_owned()),
-    }
-    parts.push(format!("{messages} messages"));
-    parts.retain(|part| !part.is_empty());
-    parts.join("; ")
 }
