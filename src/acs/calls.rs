@@ -26,6 +26,9 @@ const WAIT: Duration = Duration::from_secs(30);
 /// How long the database is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long those are waited for that are being asked when the server stops.
+const REST: Duration = Duration::from_secs(2);
+
 /// The longest that a phone is left alone that was asked just now.
 const PAUSE: Duration = Duration::from_secs(60);
 
@@ -52,7 +55,7 @@ impl TaskCalls {
             tokio::select! {
                 _ = ticks.tick() => {}
                 // An error means that the server is gone: a reason to stop as well.
-                _ = stopping.wait_for(|stop| *stop) => return,
+                _ = stopping.wait_for(|stop| *stop) => break,
             }
             while asking.try_join_next().is_some() {}
             let free = MOST.saturating_sub(u32::try_from(asking.len()).unwrap_or(MOST));
@@ -72,18 +75,27 @@ impl TaskCalls {
                 phones.entry(mac).or_default().push(id);
             }
             for (mac, ids) in phones {
-                let calls = self.clone();
-                asking.spawn(async move { calls.call(mac, &ids).await });
+                let (calls, stopping) = (self.clone(), stopping.clone());
+                asking.spawn(async move { calls.call(mac, &ids, stopping).await });
             }
+        }
+        // Requests end now, and whose phone has not come is for another server, or for the next start.
+        let rest = async { while asking.join_next().await.is_some() {} };
+        if tokio::time::timeout(REST, rest).await.is_err() {
+            tracing::debug!("some phones that were to be asked to come are not any more");
         }
     }
 
-    async fn call(&self, mac: MacAddr, tasks: &[String]) {
+    async fn call(&self, mac: MacAddr, tasks: &[String], mut stopping: watch::Receiver<bool>) {
         let (told, again) = match self.ask(mac).await {
+            Ok(Outcome::Stopping) => (Outcome::Stopping.to_string(), true),
             Ok(outcome) => (outcome.to_string(), false),
             Err(Ok(not_now)) => {
                 let pause = if let NotNow::TooSoon(rest) = &not_now { (*rest).min(PAUSE) } else { LOOK };
-                tokio::time::sleep(pause).await;
+                tokio::select! {
+                    () = tokio::time::sleep(pause) => {}
+                    _ = stopping.wait_for(|stop| *stop) => {}
+                }
                 (not_now.to_string(), true)
             }
             Err(Err(why)) => (why, false),
