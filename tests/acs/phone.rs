@@ -208,6 +208,7 @@ impl Phone {
                 "<cwmp:AddObjectResponse><InstanceNumber>7</InstanceNumber><Status>0</Status></cwmp:AddObjectResponse>"
                     .to_owned()
             }
+            "DeleteObject" => "<cwmp:DeleteObjectResponse><Status>1</Status></cwmp:DeleteObjectResponse>".to_owned(),
             "Download" | "Upload" => {
                 let text = |name| named(name).next().and_then(|node| node.text()).unwrap_or_default().to_owned();
                 self.transfers.push([method.to_owned(), text("CommandKey"), text("FileType"), text("URL")]);

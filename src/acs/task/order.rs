@@ -103,8 +103,35 @@ impl Tasks {
         if matches!(bulk.order.spec, Spec::Download { restore: Some(_), .. }) {
             return Err(invalid("restore", "what one phone has sent is for that phone alone".to_owned()));
         }
-        let (generation, begin) = (self.fleet.generation(), OffsetDateTime::now_utc());
+        let begin = OffsetDateTime::now_utc();
         let id = self.fleet.next_id(begin);
+        let mut ordered = match self.add_bulk(query, bulk, actor, &id, begin).await {
+            Ok(ordered) => ordered,
+            Err(error) => {
+                // Half of a bulk is none. Where this fails as well, the error says what is wrong with the database.
+                if let Err(more) = self.fleet.store().cancel_bulk(&id, "its order broke off").await {
+                    tracing::error!("the bulk {id} broke off, and what there is of it can't be cancelled: {more}");
+                }
+                return Err(error);
+            }
+        };
+        if ordered.tasks > 0 {
+            let told = serde_json::json!({"do": bulk.order.spec.word(), "tasks": ordered.tasks}).to_string();
+            self.fleet.audit(actor, "create", BULK_KIND, &id, Some(told)).await?;
+            ordered.id = Some(id);
+        }
+        Ok(ordered)
+    }
+
+    async fn add_bulk(
+        &self,
+        query: &Query,
+        bulk: &BulkOrder,
+        actor: &Actor,
+        id: &str,
+        begin: OffsetDateTime,
+    ) -> Result<Ordered, TaskError> {
+        let generation = self.fleet.generation();
         let (mut ordered, mut after) = (Ordered::default(), None);
         let pause = bulk.rate.filter(|rate| *rate > 0).map(|rate| time::Duration::minutes(1) / f64::from(rate));
         loop {
@@ -120,7 +147,7 @@ impl Tasks {
                         let place = ordered.tasks + rows.len() as u64;
                         #[expect(clippy::cast_precision_loss, reason = "no bulk has 2^52 phones")]
                         let due = pause.map_or(row.due, |pause| row.due + pause * (place as f64));
-                        let (bulk_stop, name) = (bulk.stop_after, Some(id.clone()));
+                        let (bulk_stop, name) = (bulk.stop_after, Some(id.to_owned()));
                         rows.push(TaskRow {
                             due,
                             expires: row.expires + (due - row.due),
@@ -142,11 +169,6 @@ impl Tasks {
             }
             ordered.tasks += rows.len() as u64;
             self.fleet.store().add_tasks(&rows, u64::MAX).await?;
-        }
-        if ordered.tasks > 0 {
-            let told = serde_json::json!({"do": bulk.order.spec.word(), "tasks": ordered.tasks}).to_string();
-            self.fleet.audit(actor, "create", BULK_KIND, &id, Some(told)).await?;
-            ordered.id = Some(id);
         }
         Ok(ordered)
     }

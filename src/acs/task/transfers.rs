@@ -10,6 +10,7 @@ use super::order::Order;
 use super::run::{after, is_passing};
 use super::spec::Spec;
 use super::tickets::{Serves, Ticket};
+use super::veil::Veil;
 use super::{TaskError, Tasks};
 use crate::acs::phone::cut;
 use crate::cwmp::Moment;
@@ -98,7 +99,7 @@ impl Tasks {
             }
             Some(fault) => {
                 let text = cut(fault.text.trim());
-                let why = if text.is_empty() { fault.code.meaning().to_owned() } else { text.to_owned() };
+                let why = if text.is_empty() { fault.code.meaning().to_owned() } else { Veil::default().text(text) };
                 let told = format!("{word} failed: {} {why}", fault.code.0);
                 let end = TaskEnd { fault: Some(fault.code.0), why: Some(why), ..TaskEnd::default() };
                 (after(end, (row.tries, row.most_tries), is_passing(fault.code), now), told)
